@@ -1,0 +1,364 @@
+// chainrule_bench: times the core on one network, under the roof that the same run measures.
+//   chainrule_bench --widths 8,32,32,1 --activation relu --batch 32 --threads 1 --isa avx512
+// Before it times anything it checks cost and gradient against plain loops written here.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "training.hpp"
+
+namespace {
+
+using chainrule::Activation;
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+  std::vector<int> widths = {8, 32, 32, 1};
+  std::string activation = "relu", isa, dtype = "float32";
+  int batch = 32, threads = 1;
+  double seconds = 0.3;
+  bool json = false;
+};
+
+constexpr const char* kUsage =
+    "usage: chainrule_bench [options]\n"
+    "  --widths 8,32,32,1    inputs, units of each layer\n"
+    "  --activation relu     of the hidden layers; the last one is identity\n"
+    "  --batch 32            rows of a step\n"
+    "  --threads 1           most threads (small work stays on one)\n"
+    "  --isa avx512          instruction set; the best one that the CPU has if not given\n"
+    "  --dtype float32       or float64\n"
+    "  --seconds 0.3         time for each figure\n"
+    "  --json                one JSON object instead of the table\n";
+
+[[noreturn]] void fail(const std::string& message) {
+  std::fprintf(stderr, "chainrule_bench: error: %s\n", message.c_str());
+  std::exit(2);
+}
+
+int whole_number(const std::string& flag, const std::string& text) {
+  char* end = nullptr;
+  const long value = std::strtol(text.c_str(), &end, 10);
+  if (text.empty() || *end != '\0' || value < 1 || value > 1'000'000'000)
+    fail(flag + ": \"" + text + "\" is not a whole number from 1 to 1000000000");
+  return static_cast<int>(value);
+}
+
+Options parse(int argc, char** argv) {
+  Options o;
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    if (flag == "--help" || flag == "-h") {
+      std::fputs(kUsage, stdout);
+      std::exit(0);
+    }
+    if (flag == "--json") {
+      o.json = true;
+      continue;
+    }
+    if (i + 1 >= argc) fail(flag + ": needs a value, or is unknown; see --help");
+    const std::string value = argv[++i];
+    if (flag == "--widths") {
+      o.widths.clear();
+      std::istringstream list(value);
+      for (std::string item; std::getline(list, item, ',');)
+        o.widths.push_back(whole_number(flag, item));
+      if (o.widths.size() < 2) fail("--widths: at least inputs and one layer, e.g. 8,32,1");
+    } else if (flag == "--activation") {
+      o.activation = value;
+    } else if (flag == "--batch") {
+      o.batch = whole_number(flag, value);
+    } else if (flag == "--threads") {
+      o.threads = whole_number(flag, value);
+    } else if (flag == "--isa") {
+      o.isa = value;
+    } else if (flag == "--dtype") {
+      if (value != "float32" && value != "float64")
+        fail("--dtype: \"" + value + "\" is unknown; allowed: float32, float64");
+      o.dtype = value;
+    } else if (flag == "--seconds") {
+      o.seconds = std::strtod(value.c_str(), nullptr);
+      if (!(o.seconds > 0 && o.seconds < 1000)) fail("--seconds: from 0 to 1000");
+    } else {
+      fail(flag + ": unknown; see --help");
+    }
+  }
+  return o;
+}
+
+struct Timing {
+  double median = 0, spread = 0;  // seconds; half of the distance between the quartiles
+};
+
+Timing time_of(double seconds, const std::function<void()>& work) {
+  const auto timed = [&](long repeats) {
+    const auto start = Clock::now();
+    for (long r = 0; r < repeats; ++r) work();
+    return std::chrono::duration<double>(Clock::now() - start).count() /
+           static_cast<double>(repeats);
+  };
+  timed(2);
+  const long repeats = std::max(1L, static_cast<long>(seconds / 30 / std::max(timed(2), 1e-9)));
+  std::vector<double> times;
+  const auto start = Clock::now();
+  while (
+      times.size() < 5 ||
+      (times.size() < 200 && std::chrono::duration<double>(Clock::now() - start).count() < seconds))
+    times.push_back(timed(repeats));
+  std::sort(times.begin(), times.end());
+  const std::size_t n = times.size();
+  return {times[n / 2], (times[3 * n / 4] - times[n / 4]) / 2};
+}
+
+// The plain loops share nothing with the kernels. z is one chain of multiply-adds in T, so that a
+// unit near its kink falls on the same side; all the rest is in double.
+template <class T>
+T multiply_add(bool fused, T a, T b, T c) {
+  return fused ? std::fma(a, b, c) : a * b + c;
+}
+
+double f_plain(Activation f, double z) {
+  switch (f) {
+    case Activation::relu:
+      return z > 0 ? z : 0;
+    case Activation::leaky_relu:
+      return z > 0 ? z : 0.01 * z;
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-z));
+    case Activation::tanh:
+      return std::tanh(z);
+    case Activation::softplus:
+      return std::max(z, 0.0) + std::log1p(std::exp(-std::abs(z)));
+    case Activation::gelu:
+      return 0.5 * z * std::erfc(-z / std::sqrt(2.0));
+    case Activation::silu:
+      return z / (1 + std::exp(-z));
+    default:
+      return z;
+  }
+}
+
+double df_plain(Activation f, double z) {
+  const double s = 1 / (1 + std::exp(-z)), t = std::tanh(z);
+  switch (f) {
+    case Activation::relu:
+      return z > 0 ? 1 : 0;
+    case Activation::leaky_relu:
+      return z > 0 ? 1 : 0.01;
+    case Activation::sigmoid:
+      return s * (1 - s);
+    case Activation::tanh:
+      return 1 - t * t;
+    case Activation::softplus:
+      return s;
+    case Activation::gelu:
+      return 0.5 * std::erfc(-z / std::sqrt(2.0)) + z * std::exp(-z * z / 2) * 0.3989422804014327;
+    case Activation::silu:
+      return s + z * s * (1 - s);
+    default:
+      return 1;
+  }
+}
+
+template <class T>
+double plain_gradient(const chainrule::Network<T>& net, const T* X, const T* Y, int m,
+                      std::vector<double>& g) {
+  const int L = net.L();
+  std::vector<std::vector<double>> a(L + 1), z(L + 1), delta(L + 1);
+  g.assign(static_cast<std::size_t>(net.layout.size), 0.0);
+  double cost = 0;
+  const double factor = 1.0 / (static_cast<double>(m) * net.n(L));
+  const bool fused = chainrule::used_isa() != "baseline";
+  std::vector<T> chain;
+  for (int i = 0; i < m; ++i) {
+    a[0].assign(X + static_cast<std::ptrdiff_t>(i) * net.n(0),
+                X + static_cast<std::ptrdiff_t>(i + 1) * net.n(0));
+    for (int l = 1; l <= L; ++l) {
+      const int n_in = net.n(l - 1), n_out = net.n(l);
+      const T* W = net.W(l);
+      chain.assign(W + static_cast<std::ptrdiff_t>(n_in) * n_out,
+                   W + (static_cast<std::ptrdiff_t>(n_in) + 1) * n_out);
+      for (int k = 0; k < n_in; ++k)
+        for (int j = 0; j < n_out; ++j)
+          chain[j] = multiply_add(fused, static_cast<T>(a[l - 1][k]),
+                                  W[static_cast<std::ptrdiff_t>(k) * n_out + j], chain[j]);
+      z[l].assign(chain.begin(), chain.end());
+      a[l].resize(n_out);
+      for (int j = 0; j < n_out; ++j) a[l][j] = f_plain(net.f[l], z[l][j]);
+    }
+    delta[L].resize(net.n(L));
+    for (int j = 0; j < net.n(L); ++j) {
+      const double e = a[L][j] - Y[static_cast<std::ptrdiff_t>(i) * net.n(L) + j];
+      cost += e * e * factor;
+      delta[L][j] = 2 * factor * e * df_plain(net.f[L], z[L][j]);
+    }
+    for (int l = L; l >= 1; --l) {
+      const int n_in = net.n(l - 1), n_out = net.n(l);
+      const T* W = net.W(l);
+      double* dW = g.data() + net.layout.W(l);
+      if (l > 1) delta[l - 1].assign(n_in, 0.0);
+      for (int k = 0; k <= n_in; ++k) {
+        const double input = k < n_in ? a[l - 1][k] : 1.0;
+        for (int j = 0; j < n_out; ++j) {
+          dW[static_cast<std::ptrdiff_t>(k) * n_out + j] += input * delta[l][j];
+          if (l > 1 && k < n_in)
+            delta[l - 1][k] += delta[l][j] * W[static_cast<std::ptrdiff_t>(k) * n_out + j];
+        }
+        if (l > 1 && k < n_in) delta[l - 1][k] *= df_plain(net.f[l - 1], z[l - 1][k]);
+      }
+    }
+  }
+  return cost;
+}
+
+struct Figure {
+  const char* what;
+  Timing time;
+  double flop;
+};
+
+template <class T>
+int run(const Options& o) {
+  chainrule::set_max_threads(o.threads);
+  std::vector<std::string> activations(o.widths.size() - 2, o.activation);
+  activations.emplace_back("identity");
+  chainrule::Network<T> net(o.widths, activations);
+  const auto& kernels = chainrule::kernels<T>();
+
+  const std::ptrdiff_t m = o.batch, n_0 = net.n(0), n_L = net.n(net.L());
+  std::vector<double> draws(static_cast<std::size_t>(net.layout.size + m * (n_0 + n_L)));
+  chainrule::uniform(0, 0, draws.data(), static_cast<std::ptrdiff_t>(draws.size()));
+  auto draw = draws.begin();
+  for (int l = 1; l <= net.L(); ++l)
+    for (std::ptrdiff_t i = 0; i < (net.n(l - 1) + std::ptrdiff_t{1}) * net.n(l); ++i)
+      net.W(l)[i] = static_cast<T>((2 * *draw++ - 1) * std::sqrt(3.0 / net.n(l - 1)));
+  std::vector<T> X(static_cast<std::size_t>(m * n_0)), Y(static_cast<std::size_t>(m * n_L));
+  for (T& x : X) x = static_cast<T>(4 * *draw++ - 2);
+  for (T& y : Y) y = static_cast<T>(4 * *draw++ - 2);
+  const chainrule::Data<T> data{X.data(), Y.data(), m};
+
+  // The answer first, on as many rows as plain loops can do in a moment.
+  const double row_flop = 3 * net.flops(1);
+  const int checked = static_cast<int>(std::clamp(4e8 / row_flop, 1.0, static_cast<double>(m)));
+  std::vector<double> expected;
+  const double cost = plain_gradient(net, X.data(), Y.data(), checked, expected);
+  std::vector<T> g(static_cast<std::size_t>(net.layout.size));
+  const double got = chainrule::gradient<T>(net, {X.data(), Y.data(), checked}, g.data());
+  double largest = 0, worst = std::abs(got - cost) / cost;
+  for (const double e : expected) largest = std::max(largest, std::abs(e));
+  for (std::size_t i = 0; i < g.size(); ++i)
+    worst = std::max(worst, std::abs(static_cast<double>(g[i]) - expected[i]) / largest);
+  const double allowed = sizeof(T) == 4 ? 1e-4 : 1e-12;
+  if (!(worst < allowed)) {
+    std::fprintf(stderr, "chainrule_bench: wrong answer: relative error %.3g, allowed %.3g\n",
+                 worst, allowed);
+    return 1;
+  }
+
+  // The roof: each thread its own registers.
+  const auto peak_of = [&](int threads) {
+    double flop = 0;
+    const Timing t = time_of(o.seconds, [&] {
+      const auto body = [&](const chainrule::Team& team) {
+        T sink[64] = {T(0.9999), T(1e-3)};
+        const double mine = kernels.fma_peak(200000, sink);
+        if (team.rank == 0) flop = mine * team.size;
+      };
+      chainrule::parallel(threads, body);
+    });
+    return flop / t.median / 1e9;
+  };
+  const double peak = peak_of(o.threads);
+
+  const int used =
+      chainrule::worthwhile_threads(3 * net.flops(m), static_cast<double>(net.layout.size));
+  using Passes = chainrule::Passes<T>;
+  Passes passes(net, m, used);
+  const auto gradient_pass = [&] {
+    chainrule::parallel(used, [&](const chainrule::Team& team) {
+      passes.backpropagate(
+          team, {X.data(), Y.data(), nullptr, m}, [](const chainrule::Stripe&) {},
+          [] { return false; });
+    });
+  };
+  chainrule::parallel(used, [&](const chainrule::Team& team) { passes.weights.pack(team); });
+  const Timing forward = time_of(o.seconds, [&] {
+    chainrule::parallel(used, [&](const chainrule::Team& team) {
+      passes.cost(team, {X.data(), Y.data(), nullptr, m});
+    });
+  });
+  const Timing both = time_of(o.seconds, gradient_pass);
+  const Timing backward{both.median - forward.median, both.spread + forward.spread};
+
+  // Steps inside one fit, as in training: epochs of one batch; rate 1e-30 leaves the weights.
+  chainrule::Trainer<T> trainer(net, 1e-30, 0);
+  constexpr int kSteps = 8;
+  const chainrule::Plan plan{kSteps, m, false, 0, 0};
+  Timing step = time_of(o.seconds, [&] { trainer.fit(data, {nullptr, nullptr, 0}, plan, {}); });
+  step.median /= kSteps;
+  step.spread /= kSteps;
+  std::vector<T> out(static_cast<std::size_t>(n_L));
+  const Timing row = time_of(o.seconds, [&] { chainrule::predict(net, X.data(), 1, out.data()); });
+
+  double below_first = 0;
+  for (int l = 2; l <= net.L(); ++l) below_first += 2.0 * net.n(l - 1) * net.n(l);
+  const double forward_flop = net.flops(m);
+  const double backward_flop = forward_flop + below_first * static_cast<double>(m);
+  const Figure figures[] = {{"forward", forward, forward_flop},
+                            {"backward", backward, backward_flop},
+                            {"step", step, forward_flop + backward_flop},
+                            {"one_row", row, net.flops(1)}};
+
+  std::string shape;
+  for (const int n : o.widths) shape += (shape.empty() ? "" : "-") + std::to_string(n);
+  if (o.json) {
+    std::printf(
+        "{\"widths\": \"%s\", \"activation\": \"%s\", \"batch\": %d, \"dtype\": \"%s\", "
+        "\"isa\": \"%s\", \"threads\": %d, \"threads_used\": %d, "
+        "\"peak_gflops\": %.4g, \"check_relative_error\": %.3g",
+        shape.c_str(), o.activation.c_str(), o.batch, o.dtype.c_str(), kernels.isa, o.threads, used,
+        peak, worst);
+    for (const Figure& f : figures)
+      std::printf(
+          ", \"%s\": {\"seconds\": %.6g, \"spread\": %.3g, \"gflops\": %.4g, "
+          "\"share_of_peak\": %.4g}",
+          f.what, f.time.median, f.time.spread, f.flop / f.time.median / 1e9,
+          f.flop / f.time.median / 1e9 / peak);
+    std::puts("}");
+    return 0;
+  }
+  std::printf("%s %s, batch %d, %s, %s, %d of %d threads\n", shape.c_str(), o.activation.c_str(),
+              o.batch, o.dtype.c_str(), kernels.isa, used, o.threads);
+  std::printf("answer: cost and gradient of %d rows equal plain loops, relative error %.1e\n",
+              checked, worst);
+  std::printf("roof: %.1f GFLOP/s of multiply-adds on %d thread%s\n\n", peak, o.threads,
+              o.threads == 1 ? "" : "s");
+  std::printf("%-10s %12s %10s %10s %14s\n", "", "median us", "+- us", "GFLOP/s", "share of peak");
+  for (const Figure& f : figures)
+    std::printf("%-10s %12.3f %10.3f %10.2f %13.1f%%\n", f.what, f.time.median * 1e6,
+                f.time.spread * 1e6, f.flop / f.time.median / 1e9,
+                100 * f.flop / f.time.median / 1e9 / peak);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options o = parse(argc, argv);
+  try {
+    if (!o.isa.empty()) chainrule::set_isa(o.isa);
+    chainrule::activation_named(o.activation);
+    return o.dtype == "float32" ? run<float>(o) : run<double>(o);
+  } catch (const std::bad_alloc&) {
+    fail("not enough memory for this network and batch");
+  } catch (const std::exception& e) {
+    fail(e.what());
+  }
+}

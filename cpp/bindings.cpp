@@ -1,0 +1,297 @@
+// Python sees the core through this file alone. All checks of arguments are made in Python
+// (arrays.py, network.py); here arrays are of the right type, shape and layout or it is an error.
+#include <pybind11/functional.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+
+#include "training.hpp"
+
+namespace py = pybind11;
+using namespace pybind11::literals;
+
+namespace chainrule {
+namespace {
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+
+template <class T>
+void expect(const Array<T>& x, std::ptrdiff_t rows, std::ptrdiff_t cols, const char* name) {
+  const bool fits = x.ndim() == 2 && (rows < 0 || x.shape(0) == rows) && x.shape(1) == cols &&
+                    reinterpret_cast<std::uintptr_t>(x.data()) % alignof(T) == 0;
+  if (!fits) throw std::invalid_argument(std::string(name) + ": not the shape that was checked");
+}
+
+// The network that Python holds, and the lock that keeps two trainings off it.
+template <class T>
+struct Handle : Network<T> {
+  using Network<T>::Network;
+  std::atomic<bool> training{false};
+};
+
+template <class T>
+class TrainingLock {
+ public:
+  explicit TrainingLock(Handle<T>& net) : net_(net) {
+    if (net.training.exchange(true)) throw std::runtime_error("the network is being trained");
+  }
+  ~TrainingLock() { net_.training = false; }
+  TrainingLock(const TrainingLock&) = delete;
+  TrainingLock& operator=(const TrainingLock&) = delete;
+
+ private:
+  Handle<T>& net_;
+};
+
+template <class T>
+Data<T> data_of(const Network<T>& net, const Array<T>& X, const Array<T>& Y) {
+  expect(X, -1, net.n(0), "X");
+  expect(Y, X.shape(0), net.n(net.L()), "Y");
+  if (X.shape(0) == 0) throw std::invalid_argument("X: 0 sample(s)");
+  return {X.data(), Y.data(), X.shape(0)};
+}
+
+template <class T>
+py::array_t<T> view(Buffer<T>& buffer, const py::handle& owner) {
+  return py::array_t<T>(buffer.size(), buffer.data(), owner);
+}
+
+template <class T>
+py::array_t<T> rows_of(const Buffer<T>& padded_rows, std::ptrdiff_t m, std::ptrdiff_t n,
+                       std::ptrdiff_t ld) {
+  py::array_t<T> out({m, n});
+  for (std::ptrdiff_t i = 0; i < m; ++i)
+    std::copy_n(padded_rows.data() + i * ld, n, out.mutable_data() + i * n);
+  return out;
+}
+
+template <class T>
+double gradient_into(const Handle<T>& net, const Array<T>& X, const Array<T>& Y, Array<T>& out) {
+  const Data<T> data = data_of(net, X, Y);
+  if (out.size() != net.layout.size) throw std::invalid_argument("out: not the size of theta");
+  T* g = out.mutable_data();
+  const py::gil_scoped_release release;
+  return gradient(net, data, g);
+}
+
+template <class T>
+py::tuple trace(const Handle<T>& net, const Array<T>& X, const Array<T>& Y, Array<T>& out) {
+  const Data<T> data = data_of(net, X, Y);
+  Passes<T> passes(net, data.m, 1, Passes<T>::Keep::everything);
+  const Team alone{0, 1};
+  passes.weights.pack(alone);
+  const double cost = passes.backpropagate(
+      alone, {data.X, data.Y, nullptr, data.m}, [](const Stripe&) {}, [] { return false; });
+  passes.copy_gradient(out.mutable_data());
+  py::list z, a, delta;
+  for (int l = 0; l <= net.L(); ++l) {
+    a.append(rows_of(passes.a[l], data.m, net.n(l), passes.ld[l]));
+    if (l == 0) continue;
+    z.append(rows_of(passes.z[l], data.m, net.n(l), passes.ld[l]));
+    delta.append(rows_of(passes.delta[l], data.m, net.n(l), passes.ld[l]));
+  }
+  return py::make_tuple(cost, z, a, delta);
+}
+
+const char* reason(Stopped stopped) {
+  switch (stopped) {
+    case Stopped::epochs:
+      return "epochs";
+    case Stopped::callback:
+      return "callback";
+    default:
+      return "diverged";
+  }
+}
+
+template <class T>
+py::tuple fit(Trainer<T>& trainer, Handle<T>& net, const Array<T>& X, const Array<T>& Y,
+              const Plan& plan, const std::optional<Array<T>>& X_val,
+              const std::optional<Array<T>>& Y_val, const py::object& on_epoch) {
+  const Data<T> data = data_of(net, X, Y);
+  Data<T> validation{nullptr, nullptr, 0};
+  if (X_val && Y_val) validation = data_of(net, *X_val, *Y_val);
+  const TrainingLock<T> lock(net);
+
+  // A Python exception must not unwind through a team of threads: it waits here for the end.
+  std::exception_ptr raised;
+  Observer observer;
+  observer.poll = [&]() -> bool {
+    const py::gil_scoped_acquire acquire;
+    return PyErr_CheckSignals() != 0;
+  };
+  if (!on_epoch.is_none())
+    observer.epoch = [&](int epoch, double cost, double val_cost) -> bool {
+      const py::gil_scoped_acquire acquire;
+      try {
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        return on_epoch(epoch, cost, val_cost).template cast<bool>();
+      } catch (...) {
+        raised = std::current_exception();
+        return true;
+      }
+    };
+
+  Report report;
+  {
+    const py::gil_scoped_release release;
+    report = trainer.fit(data, validation, plan, observer);
+  }
+  if (raised) std::rethrow_exception(raised);
+  if (report.stopped == Stopped::interrupted) throw py::error_already_set();
+  return py::make_tuple(report.cost, report.val_cost, reason(report.stopped));
+}
+
+template <class T>
+void bind(py::module_& m, const char* network_name, const char* trainer_name) {
+  using Net = Handle<T>;
+  py::class_<Net>(m, network_name)
+      .def(py::init<std::vector<int>, const std::vector<std::string>&>(), "widths"_a,
+           "activations"_a)
+      .def_property_readonly(
+          "theta", [](const py::object& self) { return view(self.cast<Net&>().theta, self); })
+      .def_property_readonly("offsets",
+                             [](const Net& net) {
+                               std::vector<std::pair<std::ptrdiff_t, std::ptrdiff_t>> pairs;
+                               for (int l = 1; l <= net.L(); ++l)
+                                 pairs.emplace_back(net.layout.W(l), net.layout.b(l));
+                               return pairs;
+                             })
+      .def(
+          "predict",
+          [](const Net& net, const Array<T>& X, Array<T>& out) {
+            expect(X, -1, net.n(0), "X");
+            expect(out, X.shape(0), net.n(net.L()), "out");
+            T* to = out.mutable_data();
+            const T* from = X.data();
+            const std::ptrdiff_t rows = X.shape(0);
+            const py::gil_scoped_release release;
+            if (rows > 0) predict(net, from, rows, to);
+          },
+          py::arg("X").noconvert(), py::arg("out").noconvert())
+      .def(
+          "cost",
+          [](const Net& net, const Array<T>& X, const Array<T>& Y) {
+            const Data<T> data = data_of(net, X, Y);
+            const py::gil_scoped_release release;
+            return cost(net, data);
+          },
+          py::arg("X").noconvert(), py::arg("Y").noconvert())
+      .def("gradient", gradient_into<T>, py::arg("X").noconvert(), py::arg("Y").noconvert(),
+           py::arg("out").noconvert())
+      .def("trace", trace<T>, py::arg("X").noconvert(), py::arg("Y").noconvert(),
+           py::arg("out").noconvert());
+
+  struct Training {
+    py::object owner;  // keeps the network alive
+    Net& net;
+    Trainer<T> trainer;
+  };
+  py::class_<Training>(m, trainer_name)
+      .def(py::init([](const py::object& owner, double learning_rate, double momentum) {
+             Net& net = owner.cast<Net&>();
+             return std::unique_ptr<Training>(
+                 new Training{owner, net, Trainer<T>(net, learning_rate, momentum)});
+           }),
+           "net"_a, "learning_rate"_a, "momentum"_a)
+      .def_property_readonly("velocity",
+                             [](const py::object& self) {
+                               return view(self.cast<Training&>().trainer.velocity(), self);
+                             })
+      .def(
+          "step",
+          [](Training& self, const Array<T>& X, const Array<T>& Y) {
+            const Data<T> batch = data_of(self.net, X, Y);
+            const TrainingLock<T> lock(self.net);
+            double cost = 0;
+            {
+              const py::gil_scoped_release release;
+              cost = self.trainer.step(batch);
+            }
+            if (!std::isfinite(cost)) {
+              PyErr_SetString(PyExc_ArithmeticError, "the cost is not finite");
+              throw py::error_already_set();
+            }
+            return cost;
+          },
+          py::arg("X").noconvert(), py::arg("Y").noconvert())
+      .def(
+          "fit",
+          [](Training& self, const Array<T>& X, const Array<T>& Y, int epochs,
+             std::ptrdiff_t batch_size, bool shuffle, std::uint64_t seed, std::uint64_t first_epoch,
+             const std::optional<Array<T>>& X_val, const std::optional<Array<T>>& Y_val,
+             const py::object& on_epoch) {
+            return fit(self.trainer, self.net, X, Y,
+                       {epochs, batch_size, shuffle, seed, first_epoch}, X_val, Y_val, on_epoch);
+          },
+          py::arg("X").noconvert(), py::arg("Y").noconvert(), "epochs"_a, "batch_size"_a,
+          "shuffle"_a, "seed"_a, "first_epoch"_a, py::arg("X_val").noconvert() = py::none(),
+          py::arg("Y_val").noconvert() = py::none(), "on_epoch"_a = py::none());
+}
+
+// f(z) and f'(z) by the kernels in use, for tests.
+template <class T>
+py::tuple activation(const std::string& name, const Array<T>& z) {
+  const Activation f = activation_named(name);
+  const Kernels<T>& table = kernels<T>();
+  const std::ptrdiff_t size = z.size();
+  Buffer<T> kept(size), a(size), df(size);
+  std::copy_n(z.data(), size, kept.data());
+  std::fill_n(df.data(), size, T(1));
+  table.activate(f, a.data(), kept.data(), size);
+  table.derive(f, df.data(), kept.data(), a.data(), size);
+  return py::make_tuple(py::array_t<T>(size, a.data()), py::array_t<T>(size, df.data()));
+}
+
+}  // namespace
+}  // namespace chainrule
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  using namespace chainrule;
+  m.doc() = "The compiled core of chainrule; private, use the package's public names.";
+  m.attr("__version__") = CHAINRULE_VERSION;
+
+  bind<float>(m, "Network32", "Trainer32");
+  bind<double>(m, "Network64", "Trainer64");
+
+  m.def("build_info", [] {
+    py::dict info;
+    info["compiler"] = CHAINRULE_COMPILER;
+    info["isas_built"] = built_isas();
+    info["isas_detected"] = detected_isas();
+    info["isa"] = used_isa();
+    info["openmp"] = built_with_openmp();
+    return info;
+  });
+  m.def("get_isa", used_isa);
+  m.def("set_isa", set_isa, "name"_a);
+  m.def("get_num_threads", max_threads);
+  m.def("set_num_threads", set_max_threads, "k"_a);
+  m.def(
+      "permutation",
+      [](std::uint64_t seed, std::uint64_t epoch, std::ptrdiff_t rows) {
+        py::array_t<std::int64_t> order(rows);
+        permutation(seed, epoch, order.mutable_data(), rows);
+        return order;
+      },
+      "seed"_a, "epoch"_a, "m"_a);
+  m.def(
+      "uniform",
+      [](std::uint64_t seed, std::uint64_t stream, std::ptrdiff_t size) {
+        py::array_t<double> out(size);
+        uniform(seed, stream, out.mutable_data(), size);
+        return out;
+      },
+      "seed"_a, "stream"_a, "size"_a);
+  m.def("activation", activation<float>, "name"_a, py::arg("z").noconvert());
+  m.def("activation", activation<double>, "name"_a, py::arg("z").noconvert());
+}

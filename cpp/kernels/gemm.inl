@@ -1,0 +1,242 @@
+// Packing and the three products of a dense layer: forward (Z, A), backward (BP2), gradient (BP4).
+// All run on one register tile: vectors lie along the columns of the right operand, elements of
+// the left operand are broadcast, and the sum runs in index order, so no bit of a result depends
+// on the tile it fell in. BLAS's m, n, k are called rows, cols, depth here.
+
+template <class T>
+constexpr int kPanel = 2 * kLanes<T>;
+constexpr int kRowTile = CHAINRULE_ROW_TILE;
+
+// Depth of one pass of a long sum: a panel of B, 384 rows of 128 bytes, is 48 KiB and stays in L2
+// while all row tiles pass over it; the chain goes on from the partial sums in memory.
+constexpr int kDepthBlock = 384;
+
+template <class T, int MR, int NV>
+struct Tile {
+  Vec<T> c[MR][NV];
+
+  CHAINRULE_INLINE void set_rows(const T* row) {
+    for (int v = 0; v < NV; ++v) {
+      const Vec<T> b = load(row + v * kLanes<T>);
+      for (int i = 0; i < MR; ++i) c[i][v] = b;
+    }
+  }
+  CHAINRULE_INLINE void set_zero() {
+    for (int i = 0; i < MR; ++i)
+      for (int v = 0; v < NV; ++v) c[i][v] = Vec<T>{};
+  }
+  CHAINRULE_INLINE void read(const T* C, std::ptrdiff_t ld) {
+    for (int i = 0; i < MR; ++i)
+      for (int v = 0; v < NV; ++v) c[i][v] = load(C + i * ld + v * kLanes<T>);
+  }
+  CHAINRULE_INLINE void write(T* C, std::ptrdiff_t ld) const {
+    for (int i = 0; i < MR; ++i)
+      for (int v = 0; v < NV; ++v) store<T>(C + i * ld + v * kLanes<T>, c[i][v]);
+  }
+  CHAINRULE_INLINE void multiply_add(int depth, Left<T> A, const T* B, std::ptrdiff_t rs_B) {
+    for (int k = 0; k < depth; ++k) {
+      Vec<T> b[NV];
+      for (int v = 0; v < NV; ++v) b[v] = load(B + v * kLanes<T>);
+      for (int i = 0; i < MR; ++i) {
+        const Vec<T> a = broadcast(A.p[i * A.rs]);
+        for (int v = 0; v < NV; ++v) c[i][v] = fma<T>(a, b[v], c[i][v]);
+      }
+      A.p += A.cs;
+      B += rs_B;
+    }
+  }
+};
+
+// What a product does with a tile before and after its sum. `begin` is called on the first pass of
+// a long sum, `end` on the last; between passes the partial sums lie in `out`.
+template <class T>
+struct ForwardEpilogue {
+  const T* bias;
+  std::ptrdiff_t bias_stride;  // from panel to panel
+  Activation f;
+  T* z;
+  T* out;
+  std::ptrdiff_t ld;
+
+  template <int MR, int NV>
+  CHAINRULE_INLINE void begin(Tile<T, MR, NV>& tile, int, int j) const {
+    tile.set_rows(bias + j / kPanel<T> * bias_stride);
+  }
+
+  template <int MR, int NV>
+  CHAINRULE_INLINE void end(Tile<T, MR, NV>& tile, int i, int j) const {
+    T* a = out + i * ld + j;
+    if (z != nullptr) tile.write(z + i * ld + j, ld);
+    if (f == Activation::relu)
+      for (int r = 0; r < MR; ++r)
+        for (int v = 0; v < NV; ++v) tile.c[r][v] = Row<T, Activation::relu>::f(tile.c[r][v]);
+    tile.write(a, ld);
+    if (f != Activation::relu && f != Activation::identity)
+      kActivations<T>[static_cast<int>(f)].activate(MR, NV * kLanes<T>, a, ld);
+  }
+};
+
+template <class T>
+struct BackwardEpilogue {
+  Activation f;
+  const T* z;
+  const T* a;
+  T* out;
+  std::ptrdiff_t ld;
+
+  template <int MR, int NV>
+  CHAINRULE_INLINE void begin(Tile<T, MR, NV>& tile, int, int) const {
+    tile.set_zero();
+  }
+
+  template <int MR, int NV>
+  CHAINRULE_INLINE void end(Tile<T, MR, NV>& tile, int i, int j) const {
+    const std::ptrdiff_t at = i * ld + j;
+    if (f == Activation::relu)
+      for (int r = 0; r < MR; ++r)
+        for (int v = 0; v < NV; ++v) {
+          const Vec<T> kept = load(a + at + r * ld + v * kLanes<T>);
+          tile.c[r][v] = tile.c[r][v] * Row<T, Activation::relu>::df(kept, kept);
+        }
+    tile.write(out + at, ld);
+    if (f != Activation::relu && f != Activation::identity)
+      kActivations<T>[static_cast<int>(f)].derive(MR, NV * kLanes<T>, out + at,
+                                                  z != nullptr ? z + at : nullptr, a + at, ld);
+  }
+};
+
+template <class T>
+struct GradientEpilogue {
+  bool add;
+  T* out;
+  std::ptrdiff_t ld;
+
+  template <int MR, int NV>
+  CHAINRULE_INLINE void begin(Tile<T, MR, NV>& tile, int, int) const {
+    tile.set_zero();
+  }
+
+  template <int MR, int NV>
+  CHAINRULE_INLINE void end(Tile<T, MR, NV>& tile, int i, int j) const {
+    T* dW = out + i * ld + j;
+    if (add)
+      for (int r = 0; r < MR; ++r)
+        for (int v = 0; v < NV; ++v)
+          tile.c[r][v] = load(dW + r * ld + v * kLanes<T>) + tile.c[r][v];
+    tile.write(dW, ld);
+  }
+};
+
+// One pass over `depth` terms for all tiles of one panel of columns.
+template <class T, int MR, int NV, class Epilogue>
+void one_tile(int depth, Left<T> A, const T* B, std::ptrdiff_t rs_B, bool first, bool last,
+              const Epilogue& epilogue, int i, int j) {
+  Tile<T, MR, NV> tile;
+  if (first)
+    epilogue.begin(tile, i, j);
+  else
+    tile.read(epilogue.out + i * epilogue.ld + j, epilogue.ld);
+  tile.multiply_add(depth, A, B, rs_B);
+  if (last)
+    epilogue.end(tile, i, j);
+  else
+    tile.write(epilogue.out + i * epilogue.ld + j, epilogue.ld);
+}
+
+template <class T, class Epilogue>
+using TileFunction = void (*)(int, Left<T>, const T*, std::ptrdiff_t, bool, bool, const Epilogue&,
+                              int, int);
+
+// kTiles[NV - 1][MR - 1], every number of rows that a tile can have, so that no tail wastes one.
+template <class T, class Epilogue>
+struct TileTable {
+  TileFunction<T, Epilogue> of[2][kRowTile];
+
+  template <int MR>
+  constexpr void fill() {
+    of[0][MR - 1] = one_tile<T, MR, 1, Epilogue>;
+    of[1][MR - 1] = one_tile<T, MR, 2, Epilogue>;
+    if constexpr (MR > 1) fill<MR - 1>();
+  }
+  constexpr TileTable() : of{} { fill<kRowTile>(); }
+};
+
+template <class T, class Epilogue>
+constexpr TileTable<T, Epilogue> kTiles{};
+
+// C = A B in tiles: panels outside, so that a panel of B stays in cache while the rows pass; rows
+// in tiles of nearly equal height.
+template <class T, class Epilogue>
+void product(int rows, int depth, int cols, Left<T> A, Right<T> B, int depth_block,
+             const Epilogue& epilogue) {
+  const int tiles = (rows + kRowTile - 1) / kRowTile;
+  const int height = rows / tiles, taller = rows % tiles;  // the first `taller` have height + 1
+  for (int k = 0; k == 0 || k < depth; k += depth_block) {
+    const int left = depth - k;
+    const int now = left < depth_block ? left : depth_block;
+    for (int j = 0; j < cols; j += kPanel<T>) {
+      const auto& row = kTiles<T, Epilogue>.of[cols - j > kLanes<T> ? 1 : 0];
+      const T* panel = B.p + j / kPanel<T> * B.panel_stride + k * B.rs;
+      for (int t = 0, i = 0; t < tiles; ++t) {
+        const int mr = t < taller ? height + 1 : height;
+        const Left<T> a{A.p + i * A.rs + k * A.cs, A.rs, A.cs};
+        row[mr - 1](now, a, panel, B.rs, k == 0, left <= depth_block, epilogue, i, j);
+        i += mr;
+      }
+    }
+  }
+}
+
+template <class T>
+void forward(int rows, int depth, int cols, Left<T> x, Right<T> W, Activation f, T* z, T* a,
+             std::ptrdiff_t ld) {
+  const ForwardEpilogue<T> epilogue{W.p + depth * W.rs, W.panel_stride, f, z, a, ld};
+  product(rows, depth, cols, x, W, kDepthBlock, epilogue);
+}
+
+template <class T>
+void backward(int rows, int depth, int cols, Left<T> delta, Right<T> W, Activation f, const T* z,
+              const T* a, T* delta_below, std::ptrdiff_t ld) {
+  const BackwardEpilogue<T> epilogue{f, z, a, delta_below, ld};
+  product(rows, depth, cols, delta, W, kDepthBlock, epilogue);
+}
+
+template <class T>
+void gradient(int rows, int depth, int cols, Left<T> aT, Right<T> delta, int block, bool add, T* dW,
+              std::ptrdiff_t ld) {
+  // One panel of dW at a time passes over all blocks, so that its sums stay in cache.
+  for (int j = 0; j < cols; j += kPanel<T>) {
+    const int width = cols - j < kPanel<T> ? cols - j : kPanel<T>;
+    for (int s = 0; s < depth; s += block) {
+      const int samples = depth - s < block ? depth - s : block;
+      const Left<T> a{aT.p + s * aT.cs, aT.rs, aT.cs};
+      const Right<T> d{delta.p + j / kPanel<T> * delta.panel_stride + s * delta.rs, delta.rs,
+                       delta.panel_stride};
+      const GradientEpilogue<T> epilogue{add || s > 0, dW + j, ld};
+      product(rows, samples, width, a, d, samples, epilogue);
+    }
+  }
+}
+
+template <class T>
+void pack(T* panels, const T* B, std::ptrdiff_t rs, std::ptrdiff_t cs, int depth, int cols) {
+  constexpr int kRows = 64;  // rows of a panel that are filled at a time: 8 KiB, they stay in L1
+  for (int j = 0; j < cols; j += kPanel<T>) {
+    const int width = cols - j < kPanel<T> ? cols - j : kPanel<T>;
+    const T* from = B + j * cs;
+    if (cs == 1 && width == kPanel<T>) {
+      for (int k = 0; k < depth; ++k)
+        for (int v = 0; v < kPanel<T>; v += kLanes<T>)
+          store<T>(panels + k * kPanel<T> + v, load(from + k * rs + v));
+    } else {
+      for (int first = 0; first < depth; first += kRows) {
+        const int last = depth - first < kRows ? depth : first + kRows;
+        for (int c = 0; c < width; ++c)
+          for (int k = first; k < last; ++k) panels[k * kPanel<T> + c] = from[k * rs + c * cs];
+        for (int c = width; c < kPanel<T>; ++c)
+          for (int k = first; k < last; ++k) panels[k * kPanel<T> + c] = T(0);
+      }
+    }
+    panels += static_cast<std::ptrdiff_t>(depth) * kPanel<T>;
+  }
+}

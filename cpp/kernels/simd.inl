@@ -1,0 +1,139 @@
+// The vector vocabulary, in GCC/Clang vector extensions: load, store, broadcast, select, fma and
+// the little integer arithmetic that exp needs. The width comes from the compiler's -m flags.
+// -ffp-contract=fast turns a * b + c into one fused multiply-add wherever the machine has it.
+
+#if defined(__AVX512F__)
+#define CHAINRULE_VECTOR_BYTES 64
+#define CHAINRULE_ROW_TILE 14  // 14 x 2 accumulators + 2 vectors of B + 1 of A <= 32 registers
+#elif defined(__AVX2__)
+#define CHAINRULE_VECTOR_BYTES 32
+#define CHAINRULE_ROW_TILE 6  // 6 x 2 + 2 + 1 <= 16 registers
+#elif defined(__aarch64__)
+#define CHAINRULE_VECTOR_BYTES 16
+#define CHAINRULE_ROW_TILE 8  // 8 x 2 + 2 + 1 <= 32 registers
+#else
+#define CHAINRULE_VECTOR_BYTES 16
+#define CHAINRULE_ROW_TILE 4  // 4 x 2 + 2 + 1 <= 16 registers
+#endif
+
+#define CHAINRULE_INLINE inline __attribute__((always_inline))
+
+template <class T>
+struct Simd;
+
+template <>
+struct Simd<float> {
+  typedef float V __attribute__((vector_size(CHAINRULE_VECTOR_BYTES)));
+  typedef float U __attribute__((vector_size(CHAINRULE_VECTOR_BYTES), aligned(4), may_alias));
+  typedef std::int32_t I __attribute__((vector_size(CHAINRULE_VECTOR_BYTES)));
+  static constexpr int mantissa = 23, bias = 127;
+};
+
+template <>
+struct Simd<double> {
+  typedef double V __attribute__((vector_size(CHAINRULE_VECTOR_BYTES)));
+  typedef double U __attribute__((vector_size(CHAINRULE_VECTOR_BYTES), aligned(8), may_alias));
+  typedef std::int64_t I __attribute__((vector_size(CHAINRULE_VECTOR_BYTES)));
+  static constexpr int mantissa = 52, bias = 1023;
+};
+
+template <class T>
+using Vec = typename Simd<T>::V;
+template <class T>
+using Int = typename Simd<T>::I;
+
+template <class T>
+constexpr int kLanes = CHAINRULE_VECTOR_BYTES / static_cast<int>(sizeof(T));
+
+template <class T>
+CHAINRULE_INLINE Vec<T> load(const T* p) {
+  return *reinterpret_cast<const typename Simd<T>::U*>(p);
+}
+
+template <class T>
+CHAINRULE_INLINE void store(T* p, Vec<T> v) {
+  *reinterpret_cast<typename Simd<T>::U*>(p) = v;
+}
+
+// The first n lanes only, for the last columns of an unpadded row.
+template <class T>
+CHAINRULE_INLINE Vec<T> load_part(const T* p, int n) {
+  T lanes[kLanes<T>] = {};
+  for (int i = 0; i < n; ++i) lanes[i] = p[i];
+  return load(lanes);
+}
+
+template <class T>
+CHAINRULE_INLINE void store_part(T* p, Vec<T> v, int n) {
+  T lanes[kLanes<T>];
+  store(lanes, v);
+  for (int i = 0; i < n; ++i) p[i] = lanes[i];
+}
+
+template <class T>
+CHAINRULE_INLINE Vec<T> broadcast(T s) {
+  return s - Vec<T>{};  // s - 0 keeps the sign of -0, s + 0 would not
+}
+
+template <class T>
+CHAINRULE_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
+  return a * b + c;
+}
+
+// For chains of scalars: left to itself the compiler fuses, or vectorises without fusing, as it
+// likes, and the bits would depend on the instruction set.
+CHAINRULE_INLINE double fma_scalar(double a, double b, double c) {
+#if defined(__FMA__) || defined(__aarch64__)
+  return __builtin_fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+template <class T>
+CHAINRULE_INLINE Vec<T> select(Int<T> mask, Vec<T> yes, Vec<T> no) {
+  return mask ? yes : no;
+}
+
+template <class T>
+constexpr Int<T> sign_bits() {
+  using E = decltype(Int<T>{}[0] + 0);
+  return Int<T>{} + static_cast<E>(E{1} << (8 * sizeof(T) - 1));
+}
+
+template <class T>
+CHAINRULE_INLINE Vec<T> abs(Vec<T> x) {
+  return reinterpret_cast<Vec<T>>(reinterpret_cast<Int<T>>(x) & ~sign_bits<T>());
+}
+
+template <class T>
+CHAINRULE_INLINE Vec<T> copysign(Vec<T> magnitude, Vec<T> sign) {
+  return reinterpret_cast<Vec<T>>((reinterpret_cast<Int<T>>(magnitude) & ~sign_bits<T>()) |
+                                  (reinterpret_cast<Int<T>>(sign) & sign_bits<T>()));
+}
+
+// NaN passes through both: the comparison is false and x is taken.
+template <class T>
+CHAINRULE_INLINE Vec<T> at_most(Vec<T> x, T hi) {
+  return select<T>(x > hi, broadcast(hi), x);
+}
+
+template <class T>
+CHAINRULE_INLINE Vec<T> at_least(Vec<T> x, T lo) {
+  return select<T>(x < lo, broadcast(lo), x);
+}
+
+// 2^n for n inside the range of normal exponents.
+template <class T>
+CHAINRULE_INLINE Vec<T> power_of_two(Int<T> n) {
+  return reinterpret_cast<Vec<T>>((n + Simd<T>::bias) << Simd<T>::mantissa);
+}
+
+// p[0] + p[1] x + ... by Horner's rule.
+template <class T, int N>
+CHAINRULE_INLINE Vec<T> polynomial(const T (&p)[N], Vec<T> x) {
+  Vec<T> sum = broadcast(p[N - 1]);
+#pragma GCC unroll 32
+  for (int i = N - 2; i >= 0; --i) sum = fma<T>(sum, x, broadcast(p[i]));
+  return sum;
+}

@@ -1,0 +1,83 @@
+#include "parallel.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#ifdef _OPENMP
+#include <omp.h>
+#include <pthread.h>
+#endif
+
+namespace chainrule {
+namespace {
+
+std::atomic<int> limit{0};
+
+#ifdef _OPENMP
+// OpenMP's pool belongs to the thread that made it and does not survive fork(): in a child, teams
+// start from a fresh thread, which gets a fresh pool. The handler only sets a flag.
+std::atomic<bool> forked{false};
+[[maybe_unused]] const int registered =
+    pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
+
+void open_team(int size, void (*body)(const Team&, const void*), const void* context) {
+#pragma omp parallel num_threads(size)
+  {
+    const Team team{omp_get_thread_num(), omp_get_num_threads()};
+    body(team, context);
+  }
+}
+#endif
+
+}  // namespace
+
+int max_threads() {
+  const int set = limit.load(std::memory_order_relaxed);
+#ifdef _OPENMP
+  return set > 0 ? set : std::max(1, omp_get_max_threads());
+#else
+  return set > 0 ? set : 1;
+#endif
+}
+
+void set_max_threads(int count) { limit.store(count, std::memory_order_relaxed); }
+
+bool built_with_openmp() {
+#ifdef _OPENMP
+  return true;
+#else
+  return false;
+#endif
+}
+
+void Team::barrier() const {
+#ifdef _OPENMP
+  if (size > 1) {
+#pragma omp barrier
+  }
+#endif
+}
+
+int worthwhile_threads(double flops, double parameters) {
+  // Half of the one-thread time at about 80 GFLOP/s has to exceed 2 us + 1 ns per parameter.
+  const double price = 2 * 80e9 * (2e-6 + 1e-9 * parameters);
+  return flops > price ? max_threads() : 1;
+}
+
+void run_team(int size, void (*body)(const Team&, const void*), const void* context) {
+#ifdef _OPENMP
+  if (size > 1) {
+    if (forked.load(std::memory_order_relaxed))
+      std::thread(open_team, size, body, context).join();
+    else
+      open_team(size, body, context);
+    return;
+  }
+#else
+  static_cast<void>(size);
+#endif
+  body(Team{0, 1}, context);
+}
+
+}  // namespace chainrule

@@ -1,0 +1,78 @@
+// Descent: one step on a batch, and epochs of mini-batches in one call. (GD) lives here.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "network.hpp"
+
+namespace chainrule {
+
+// Counter-based: every number is a pure function of its place, so nothing has to be saved.
+std::uint64_t random_bits(std::uint64_t seed, std::uint64_t stream, std::uint64_t counter);
+void uniform(std::uint64_t seed, std::uint64_t stream, double* out, std::ptrdiff_t size);  // [0, 1)
+void permutation(std::uint64_t seed, std::uint64_t epoch, std::int64_t* order, std::ptrdiff_t m);
+
+template <class T>
+struct Data {
+  const T* X;
+  const T* Y;
+  std::ptrdiff_t m;
+};
+
+struct Plan {
+  int epochs;
+  std::ptrdiff_t batch_size;
+  bool shuffle;
+  std::uint64_t seed;
+  std::uint64_t first_epoch;
+};
+
+enum class Stopped { epochs, callback, diverged, interrupted };
+
+struct Report {
+  std::vector<double> cost, val_cost;  // one per finished epoch
+  Stopped stopped = Stopped::epochs;
+};
+
+// `epoch` is called after each epoch and returns true to stop; `poll` now and then during one,
+// true to stop at the last finished step. Both run on the thread that called fit.
+struct Observer {
+  std::function<bool(int, double, double)> epoch;
+  std::function<bool()> poll;
+};
+
+template <class T>
+class Trainer {
+ public:
+  Trainer(Network<T>& net, double learning_rate, double momentum);
+
+  // One update on one batch; the cost before it. Not finite: nothing was changed.
+  double step(const Data<T>& batch);
+  Report fit(const Data<T>& data, const Data<T>& validation, const Plan& plan,
+             const Observer& observer);
+  Buffer<T>& velocity() { return velocity_; }
+
+ private:
+  Passes<T>& passes(std::ptrdiff_t batch_rows);
+  void descend(Passes<T>& passes, const Stripe& stripe);
+
+  Network<T>& net_;
+  T learning_rate_, momentum_;
+  Buffer<T> velocity_;
+  std::unique_ptr<Passes<T>> passes_;  // kept from step to step
+  std::ptrdiff_t rows_ = 0;
+  std::atomic<bool> theta_finite_{true};
+  int threads_ = 0;
+};
+
+// The gradient of the cost, in the order of theta; the cost.
+template <class T>
+double gradient(const Network<T>& net, const Data<T>& data, T* out);
+template <class T>
+double cost(const Network<T>& net, const Data<T>& data);
+
+}  // namespace chainrule

@@ -1,0 +1,394 @@
+// Every slot of the kernel table, for every instruction set and both types, at sizes around every
+// tile edge. Integer-valued inputs whose sums are exact are compared with tolerance 0; random ones
+// with a naive chain of std::fma, bit for bit.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "check.hpp"
+#include "layout.hpp"
+
+namespace {
+
+using chainrule::Activation;
+using chainrule::Buffer;
+using chainrule::Kernels;
+using chainrule::Left;
+using chainrule::Right;
+
+template <class T>
+bool same_bits(T a, T b) {
+  return std::memcmp(&a, &b, sizeof(T)) == 0;
+}
+
+// One product in all three roles. W holds `depth` rows and a bias row.
+template <class T>
+struct Case {
+  int rows, depth, cols;
+  std::ptrdiff_t ld_x, ld_w, ld_out;
+  Buffer<T> x, w;
+
+  Case(int r, int d, int c, bool integers, Random& random)
+      : rows(r),
+        depth(d),
+        cols(c),
+        ld_x(d + 3),
+        ld_w(c + 1),
+        ld_out(chainrule::padded<T>(c)),
+        x(rows * ld_x),
+        w((depth + 1) * ld_w) {
+    const auto draw = [&] {
+      return static_cast<T>(integers ? random.integer(-8, 8) : random.real());
+    };
+    for (std::ptrdiff_t i = 0; i < x.size(); ++i) x[i] = draw();
+    for (std::ptrdiff_t i = 0; i < w.size(); ++i) w[i] = draw();
+  }
+
+  T chain(int i, int j, bool with_bias, bool fused) const {
+    T sum = with_bias ? w.data()[depth * ld_w + j] : T(0);
+    for (int k = 0; k < depth; ++k) {
+      const T a = x.data()[i * ld_x + k], b = w.data()[k * ld_w + j];
+      sum = fused ? std::fma(a, b, sum) : a * b + sum;
+    }
+    return sum;
+  }
+};
+
+constexpr double kCanary = 12345.5;
+
+// Rows below the result, and whole vectors right of it, must stay as they were.
+template <class T>
+struct Output {
+  Buffer<T> buffer;
+  int rows, cols;
+  std::ptrdiff_t ld;
+  Output(int r, int c, std::ptrdiff_t l) : buffer((r + 2) * l), rows(r), cols(c), ld(l) {
+    std::fill_n(buffer.data(), buffer.size(), static_cast<T>(kCanary));
+  }
+  T at(int i, int j) const { return buffer.data()[i * ld + j]; }
+  bool untouched_below() const {
+    return std::all_of(buffer.data() + rows * ld, buffer.data() + (rows + 2) * ld,
+                       [](T v) { return v == static_cast<T>(kCanary); });
+  }
+};
+
+template <class T>
+void products(const std::string& isa, const Kernels<T>& table, int rows, int depth, int cols,
+              bool integers, bool packed, Random& random) {
+  const bool fused = isa != "baseline";
+  const Case<T> c(rows, depth, cols, integers, random);
+  const auto at = [&] {
+    std::ostringstream text;
+    text << isa << " " << sizeof(T) * 8 << " bit " << rows << "x" << depth << "x" << cols
+         << (packed ? " packed" : " raw") << (integers ? " integers" : "");
+    return text.str();
+  };
+
+  Right<T> W{c.w.data(), c.ld_w, table.panel};
+  const std::ptrdiff_t panels = (cols + table.panel - 1) / table.panel;
+  Buffer<T> packs(panels * table.panel * (depth + 1));
+  if (packed) {
+    std::fill_n(packs.data(), packs.size(), static_cast<T>(kCanary));
+    table.pack(packs.data(), c.w.data(), c.ld_w, 1, depth + 1, cols);
+    for (int j = cols; j < panels * table.panel; ++j)
+      for (int k = 0; k <= depth; ++k)
+        CHECK(packs[(j / table.panel * (depth + 1) + k) * table.panel + j % table.panel] == 0)
+            << at();
+    W = {packs.data(), table.panel, (depth + 1) * table.panel};
+  }
+  const Left<T> x{c.x.data(), c.ld_x, 1};
+
+  Output<T> z(rows, cols, c.ld_out), a(rows, cols, c.ld_out);
+  table.forward(rows, depth, cols, x, W, Activation::relu, z.buffer.data(), a.buffer.data(),
+                c.ld_out);
+  bool right = true;
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < cols; ++j) {
+      const T expected = c.chain(i, j, true, fused);
+      right = right && same_bits(z.at(i, j), expected);
+      right = right && same_bits(a.at(i, j), expected > 0 ? expected : T(0));
+    }
+  CHECK(right) << "forward " << at();
+  CHECK(z.untouched_below() && a.untouched_below()) << "forward " << at();
+
+  Output<T> below(rows, cols, c.ld_out);
+  table.backward(rows, depth, cols, x, W, Activation::relu, nullptr, a.buffer.data(),
+                 below.buffer.data(), c.ld_out);
+  right = true;
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < cols; ++j)
+      right = right && below.at(i, j) == (a.at(i, j) > 0 ? c.chain(i, j, false, fused) : T(0));
+  CHECK(right) << "backward " << at();
+  CHECK(below.untouched_below()) << "backward " << at();
+
+  // The gradient sums over `depth` samples by blocks; here x is read transposed.
+  for (const int block : {5, 128}) {
+    Buffer<T> xT(depth * (rows + 2));
+    for (int i = 0; i < rows; ++i)
+      for (int k = 0; k < depth; ++k) xT[k * (rows + 2) + i] = c.x.data()[i * c.ld_x + k];
+    Output<T> dW(rows, cols, c.ld_out);
+    const Left<T> aT{xT.data(), 1, rows + 2};
+    for (const bool add : {false, true}) {
+      table.gradient(rows, depth, cols, aT, W, block, add, dW.buffer.data(), c.ld_out);
+      right = true;
+      for (int i = 0; i < rows; ++i)
+        for (int j = 0; j < cols; ++j) {
+          T total = 0;
+          for (int pass = 0; pass <= static_cast<int>(add); ++pass)
+            for (int s = 0; s < depth; s += block) {
+              T sum = 0;
+              for (int k = s; k < std::min(depth, s + block); ++k) {
+                const T p = c.x.data()[i * c.ld_x + k], q = c.w.data()[k * c.ld_w + j];
+                sum = fused ? std::fma(p, q, sum) : p * q + sum;
+              }
+              total = pass == 0 && s == 0 ? sum : total + sum;
+            }
+          right = right && dW.at(i, j) == total;
+        }
+      CHECK(right) << "gradient, block " << block << (add ? " added " : " ") << at();
+    }
+    CHECK(dW.untouched_below()) << "gradient " << at();
+  }
+}
+
+template <class T>
+void transposed_pack(const std::string& isa, const Kernels<T>& table) {
+  for (const int n_in : {1, table.panel - 1, table.panel, table.panel + 1})
+    for (const int n_out : {1, 63, 64, 65, 130}) {
+      Buffer<T> W(n_in * n_out), packs((n_in + table.panel) * n_out);
+      for (std::ptrdiff_t i = 0; i < W.size(); ++i) W[i] = static_cast<T>(i + 1);
+      table.pack(packs.data(), W.data(), 1, n_out, n_out, n_in);
+      bool right = true;
+      for (int k = 0; k < n_in; ++k)
+        for (int j = 0; j < n_out; ++j)
+          right = right && packs[(k / table.panel * n_out + j) * table.panel + k % table.panel] ==
+                               W[k * n_out + j];
+      CHECK(right) << isa << " transposed pack " << n_in << "x" << n_out;
+    }
+}
+
+// A NaN in row i may reach row i only; one in column j of W, column j only.
+template <class T>
+void nan_stays_in_its_row(const std::string& isa, const Kernels<T>& table) {
+  Random random(7);
+  const int rows = 29, depth = 33, cols = 2 * table.panel + 1;
+  Case<T> c(rows, depth, cols, false, random);
+  c.x[17 * c.ld_x + 32] = std::numeric_limits<T>::quiet_NaN();
+  c.w[3 * c.ld_w + table.panel] = std::numeric_limits<T>::quiet_NaN();
+  Output<T> a(rows, cols, c.ld_out);
+  table.forward(rows, depth, cols, {c.x.data(), c.ld_x, 1}, {c.w.data(), c.ld_w, table.panel},
+                Activation::identity, nullptr, a.buffer.data(), c.ld_out);
+  bool right = true;
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < cols; ++j)
+      right = right && std::isnan(a.at(i, j)) == (i == 17 || j == table.panel);
+  CHECK(right) << isa << " NaN";
+}
+
+long double f_exact(Activation f, long double z) {
+  switch (f) {
+    case Activation::relu:
+      return z > 0 ? z : 0;
+    case Activation::leaky_relu:
+      return z > 0 ? z : 0.01L * z;
+    case Activation::sigmoid:
+      return 1 / (1 + expl(-z));
+    case Activation::tanh:
+      return tanhl(z);
+    case Activation::softplus:
+      return fmaxl(z, 0) + log1pl(expl(-fabsl(z)));
+    case Activation::gelu:
+      return z * erfcl(-z / sqrtl(2)) / 2;
+    case Activation::silu:
+      return z / (1 + expl(-z));
+    default:
+      return z;
+  }
+}
+
+long double df_exact(Activation f, long double z) {
+  const long double s = 1 / (1 + expl(-z)), t = tanhl(z);
+  switch (f) {
+    case Activation::relu:
+      return z > 0 ? 1 : 0;
+    case Activation::leaky_relu:
+      return z > 0 ? 1 : 0.01L;
+    case Activation::sigmoid:
+      return s / (1 + expl(z));
+    case Activation::tanh:
+      return 1 - t * t;
+    case Activation::softplus:
+      return s;
+    case Activation::gelu:
+      return erfcl(-z / sqrtl(2)) / 2 + z * expl(-z * z / 2) / sqrtl(2 * acosl(-1.0L));
+    case Activation::silu:
+      return s * (1 + z / (1 + expl(z)));
+    default:
+      return 1;
+  }
+}
+
+// Error of a value in units in the last place of the exact one. `least` is the smallest unit: a
+// product z g(z) inherits the coarse steps of a denormal g(z), |z| times over.
+template <class T>
+double ulps(T got, long double exact, long double least) {
+  if (std::isinf(got) && fabsl(exact) >= std::numeric_limits<T>::max()) return 0;
+  const auto rounded = static_cast<T>(std::abs(static_cast<T>(exact)));
+  const long double unit = std::nextafter(rounded, std::numeric_limits<T>::infinity()) -
+                           static_cast<long double>(rounded);
+  return static_cast<double>(fabsl(got - exact) / std::max(unit, least));
+}
+
+// name, largest error of f in ulp, of f' in multiples of the unit roundoff of 1 (f' <= 1.13; near
+// saturation it comes from a = f(z), which has no more digits to give)
+struct Accuracy {
+  Activation f;
+  double f_ulp, df_units;
+};
+
+template <class T>
+void activations(const std::string& isa, const Kernels<T>& table) {
+  const Accuracy rows[] = {
+      {Activation::identity, 0, 0},  {Activation::relu, 0, 0},   {Activation::leaky_relu, 1, 1},
+      {Activation::sigmoid, 2.5, 3}, {Activation::tanh, 2.5, 4}, {Activation::softplus, 2.5, 4},
+      {Activation::gelu, 8, 8},      {Activation::silu, 3, 6},
+  };
+  std::vector<T> points;
+  for (double z = -120; z <= 120; z += 0.0137) points.push_back(static_cast<T>(z));
+  for (double z = 1e-30; z < 700; z *= 1.37) {
+    points.push_back(static_cast<T>(z));
+    points.push_back(static_cast<T>(-z));
+  }
+  const auto n = static_cast<std::ptrdiff_t>(points.size());
+  Buffer<T> z(n), a(n), df(n);
+  for (const Accuracy& row : rows) {
+    std::copy(points.begin(), points.end(), z.data());
+    table.activate(row.f, a.data(), z.data(), n);
+    std::fill_n(df.data(), n, T(1));
+    table.derive(row.f, df.data(), z.data(), a.data(), n);
+    double worst = 0, worst_df = 0;
+    T at = 0, at_df = 0;
+    for (std::ptrdiff_t i = 0; i < n; ++i) {
+      const bool product = row.f == Activation::gelu || row.f == Activation::silu;
+      const double e = ulps(a[i], f_exact(row.f, z[i]),
+                            product ? std::abs(z[i]) * std::numeric_limits<T>::denorm_min() : 0);
+      const auto d = static_cast<double>(fabsl(df[i] - df_exact(row.f, z[i])) /
+                                         std::numeric_limits<T>::epsilon() * 2);
+      if (!(e <= worst)) worst = e, at = z[i];
+      if (!(d <= worst_df)) worst_df = d, at_df = z[i];
+    }
+    CHECK(worst <= row.f_ulp) << isa << " f " << static_cast<int>(row.f) << " " << sizeof(T) * 8
+                              << " bit: " << worst << " ulp at " << at;
+    CHECK(worst_df <= row.df_units) << isa << " f' " << static_cast<int>(row.f) << " "
+                                    << sizeof(T) * 8 << " bit: " << worst_df << " at " << at_df;
+  }
+
+  const T inf = std::numeric_limits<T>::infinity(), nan = std::numeric_limits<T>::quiet_NaN();
+  const auto f = [&](Activation row, T at) {
+    Buffer<T> in(1), out(1);
+    in[0] = at;
+    table.activate(row, out.data(), in.data(), 1);
+    return out[0];
+  };
+  for (const Accuracy& row : rows) CHECK(std::isnan(f(row.f, nan))) << isa << " NaN";
+  CHECK(f(Activation::tanh, inf) == 1 && f(Activation::tanh, -inf) == -1) << isa;
+  CHECK(f(Activation::sigmoid, inf) == 1 && f(Activation::sigmoid, -inf) == 0) << isa;
+  CHECK(f(Activation::softplus, inf) == inf && f(Activation::softplus, -inf) == 0) << isa;
+  CHECK(f(Activation::relu, inf) == inf && f(Activation::relu, -inf) == 0) << isa;
+  CHECK(std::signbit(f(Activation::tanh, -T(0))) && !std::signbit(f(Activation::relu, -T(0))))
+      << isa;
+  CHECK(f(Activation::sigmoid, 0) == T(0.5) && f(Activation::gelu, 0) == 0) << isa;
+  const T tiny = std::numeric_limits<T>::denorm_min();
+  CHECK(f(Activation::tanh, tiny) == tiny && f(Activation::tanh, -tiny) == -tiny) << isa;
+}
+
+template <class T>
+void mse(const std::string& isa, const Kernels<T>& table) {
+  for (const int cols : {1, 7, 8, 17, 33}) {
+    const int rows = 5;
+    const std::ptrdiff_t ld = chainrule::padded<T>(cols + 1);
+    Buffer<T> a(rows * ld), y(rows * ld), delta(rows * ld);
+    Random random(3);
+    for (std::ptrdiff_t i = 0; i < a.size(); ++i) {
+      a[i] = static_cast<T>(random.integer(-9, 9));
+      y[i] = static_cast<T>(random.integer(-9, 9));
+    }
+    double cost[5];
+    table.mse(rows, cols, a.data(), y.data(), ld, T(0.25), delta.data(), cost);
+    for (int i = 0; i < rows; ++i) {
+      double expected = 0;
+      bool right = true;
+      for (int j = 0; j < cols; ++j) {
+        const double e = static_cast<double>(a[i * ld + j]) - static_cast<double>(y[i * ld + j]);
+        expected += e * e;
+        right = right && delta[i * ld + j] == static_cast<T>(e / 4);
+      }
+      CHECK(right && cost[i] == expected) << isa << " mse, " << cols << " outputs";
+    }
+  }
+}
+
+template <class T>
+void descend(const std::string& isa, const Kernels<T>& table) {
+  const bool fused = isa != "baseline";
+  for (const int n : {1, 3, 7, 8, 15, 16, 17, 31, 33, 100}) {
+    for (const bool with_velocity : {false, true}) {
+      Random random(5);
+      std::vector<T> w(n + 1), v(n + 1), g(n + 1), w_0, v_0;
+      for (int i = 0; i <= n; ++i) {
+        w[i] = static_cast<T>(random.real());
+        v[i] = static_cast<T>(random.real());
+        g[i] = static_cast<T>(random.real());
+      }
+      w_0 = w;
+      v_0 = v;
+      const T rate = T(0.1), momentum = with_velocity ? T(0.9) : T(0);
+      const bool finite =
+          table.descend(w.data(), with_velocity ? v.data() : nullptr, g.data(), n, rate, momentum);
+      bool right = finite && w[n] == w_0[n] && v[n] == v_0[n];
+      for (int i = 0; i < n; ++i) {
+        const T slope = !with_velocity ? g[i]
+                        : fused        ? std::fma(momentum, v_0[i], g[i])
+                                       : momentum * v_0[i] + g[i];
+        right = right && w[i] == (fused ? std::fma(-rate, slope, w_0[i]) : w_0[i] - rate * slope);
+        right = right && v[i] == (with_velocity ? slope : v_0[i]);
+      }
+      CHECK(right) << isa << " descend, " << n << " parameters";
+      g[n / 2] = std::numeric_limits<T>::infinity();
+      CHECK(!table.descend(w.data(), nullptr, g.data(), n, rate, T(0))) << isa << " overflow";
+    }
+  }
+}
+
+template <class T>
+void all(const std::string& isa) {
+  const Kernels<T>& table = chainrule::kernels<T>();
+  CHECK(isa == table.isa);
+  Random random(1);
+  const int p = table.panel;
+  for (const int rows : {1, 2, 5, 6, 7, 13, 14, 15, 27, 28, 29, 43})
+    for (const int cols : {1, p / 2 - 1, p / 2, p / 2 + 1, p - 1, p, p + 1, 2 * p + p / 2 + 1})
+      for (const int depth : {1, 2, 3, 17, 64})
+        if (cols > 0) products(isa, table, rows, depth, cols, true, depth % 2 == 0, random);
+  for (const int depth : {127, 128, 129, 383, 384, 385, 768, 1000})
+    for (const bool packed : {false, true})
+      for (const bool integers : {false, true})
+        products(isa, table, 15, depth, p + 3, integers, packed, random);
+  transposed_pack(isa, table);
+  nan_stays_in_its_row(isa, table);
+  activations(isa, table);
+  mse(isa, table);
+  descend(isa, table);
+}
+
+}  // namespace
+
+int main() {
+  for_each_isa([](const std::string& isa) {
+    all<float>(isa);
+    all<double>(isa);
+  });
+  return report("kernels");
+}

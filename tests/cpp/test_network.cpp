@@ -1,0 +1,208 @@
+// The passes against plain loops in double, and bit for bit against each other: any number of
+// threads, any split of the rows, AVX2 like AVX-512, narrow (raw) and wide (packed) layers.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+
+#include "check.hpp"
+#include "training.hpp"
+
+namespace {
+
+using chainrule::Activation;
+using chainrule::Data;
+using chainrule::Network;
+
+template <class T>
+struct Problem {
+  Network<T> net;
+  std::vector<T> X, Y;
+  std::ptrdiff_t m;
+
+  Problem(const std::vector<int>& widths, const std::string& f, std::ptrdiff_t rows)
+      : net(widths, std::vector<std::string>(widths.size() - 1, f)),
+        X(rows * widths.front()),
+        Y(rows * widths.back()),
+        m(rows) {
+    Random random(11);
+    for (std::ptrdiff_t i = 0; i < net.theta.size(); ++i)
+      net.theta[i] = static_cast<T>(random.real() * 0.3);
+    for (T& x : X) x = static_cast<T>(random.real());
+    for (T& y : Y) y = static_cast<T>(random.real());
+  }
+  Data<T> data() const { return {X.data(), Y.data(), m}; }
+};
+
+double f_plain(Activation f, double z) {
+  return f == Activation::tanh ? std::tanh(z) : f == Activation::relu ? std::max(z, 0.0) : z;
+}
+double df_plain(Activation f, double z) {
+  return f == Activation::tanh   ? 1 - std::tanh(z) * std::tanh(z)
+         : f == Activation::relu ? (z > 0 ? 1 : 0)
+                                 : 1;
+}
+
+// The four equations, one sample after the other, every sum in double.
+template <class T>
+double plain(const Problem<T>& p, std::vector<double>& g, std::vector<double>& out) {
+  const Network<T>& net = p.net;
+  const int L = net.L();
+  std::vector<std::vector<double>> a(L + 1), z(L + 1), delta(L + 1);
+  g.assign(net.theta.size(), 0);
+  out.clear();
+  double cost = 0;
+  const double share = 1.0 / (static_cast<double>(p.m) * net.n(L));
+  for (std::ptrdiff_t i = 0; i < p.m; ++i) {
+    a[0].assign(p.X.begin() + i * net.n(0), p.X.begin() + (i + 1) * net.n(0));
+    for (int l = 1; l <= L; ++l) {
+      z[l].assign(net.n(l), 0);
+      a[l].assign(net.n(l), 0);
+      for (int j = 0; j < net.n(l); ++j) {
+        double sum = net.theta.data()[net.layout.b(l) + j];
+        for (int k = 0; k < net.n(l - 1); ++k) sum += a[l - 1][k] * net.W(l)[k * net.n(l) + j];
+        z[l][j] = sum;
+        a[l][j] = f_plain(net.f[l], sum);
+      }
+    }
+    delta[L].assign(net.n(L), 0);
+    for (int j = 0; j < net.n(L); ++j) {
+      const double e = a[L][j] - p.Y[i * net.n(L) + j];
+      cost += e * e * share;
+      delta[L][j] = 2 * share * e * df_plain(net.f[L], z[L][j]);
+      out.push_back(a[L][j]);
+    }
+    for (int l = L; l > 1; --l) {
+      delta[l - 1].assign(net.n(l - 1), 0);
+      for (int k = 0; k < net.n(l - 1); ++k) {
+        double sum = 0;
+        for (int j = 0; j < net.n(l); ++j) sum += delta[l][j] * net.W(l)[k * net.n(l) + j];
+        delta[l - 1][k] = sum * df_plain(net.f[l - 1], z[l - 1][k]);
+      }
+    }
+    for (int l = 1; l <= L; ++l)
+      for (int j = 0; j < net.n(l); ++j) {
+        for (int k = 0; k < net.n(l - 1); ++k)
+          g[net.layout.W(l) + k * net.n(l) + j] += delta[l][j] * a[l - 1][k];
+        g[net.layout.b(l) + j] += delta[l][j];
+      }
+  }
+  return cost;
+}
+
+const std::vector<std::vector<int>> kShapes = {
+    {1, 1},
+    {3, 2, 1},
+    {2, 16, 16, 1},
+    {8, 32, 32, 1},
+    {17, 64, 64, 6},
+    {5, 1, 7, 3},
+    {33, 31, 129, 2},
+    {70, 300, 1},
+    {40, 129, 260, 5},
+    {400, 1},
+    {9, 8, 7, 6, 5, 4, 3, 2, 1},
+};
+
+template <class T>
+void against_plain_loops(const std::string& isa) {
+  for (const auto& widths : kShapes)
+    for (const std::string f : {"tanh", "relu"})
+      for (const int m : {1, 7, 130, 300}) {
+        const Problem<T> p(widths, f, m);
+        std::vector<double> g_expected, expected;
+        const double cost = plain(p, g_expected, expected);
+        std::vector<T> g(p.net.theta.size()), out(p.Y.size());
+        const double got = chainrule::gradient(p.net, p.data(), g.data());
+        chainrule::predict(p.net, p.X.data(), p.m, out.data());
+        double scale = 1e-30, worst = 0, off = 0;
+        for (const double e : g_expected) scale = std::max(scale, std::abs(e));
+        for (std::size_t i = 0; i < g.size(); ++i)
+          worst = std::max(worst, std::abs(g[i] - g_expected[i]) / scale);
+        for (std::size_t i = 0; i < out.size(); ++i)
+          off = std::max(off, std::abs(out[i] - expected[i]));
+        const double u = sizeof(T) == 4 ? 1e-5 : 1e-13;
+        CHECK(worst < u && off < u && std::abs(got - cost) < u * cost)
+            << isa << " " << f << " widths " << widths.size() << " of " << widths[0] << ", m " << m
+            << ": gradient " << worst << ", output " << off;
+        CHECK(chainrule::cost(p.net, p.data()) == got) << isa << " cost() is gradient()'s cost";
+      }
+}
+
+// Everything that has to have the same bits, as one string.
+template <class T>
+std::string fingerprint(const std::vector<int>& widths, const std::string& f, int threads) {
+  chainrule::set_max_threads(threads);
+  Problem<T> p(widths, f, 700);
+  std::vector<T> g(p.net.theta.size()), out(p.Y.size());
+  double cost = chainrule::gradient(p.net, p.data(), g.data());
+  chainrule::predict(p.net, p.X.data(), p.m, out.data());
+  chainrule::Trainer<T> trainer(p.net, 0.05, 0.9);
+  const chainrule::Report report = trainer.fit(p.data(), p.data(), {2, 300, true, 3, 0}, {});
+  std::string bytes(reinterpret_cast<const char*>(&cost), sizeof(cost));
+  const auto add = [&](const void* data, std::size_t size) {
+    bytes.append(static_cast<const char*>(data), size);
+  };
+  add(g.data(), g.size() * sizeof(T));
+  add(out.data(), out.size() * sizeof(T));
+  add(p.net.theta.data(), p.net.theta.size() * sizeof(T));
+  add(report.cost.data(), report.cost.size() * sizeof(double));
+  add(report.val_cost.data(), report.val_cost.size() * sizeof(double));
+  chainrule::set_max_threads(0);
+  return bytes;
+}
+
+template <class T>
+void same_bits() {
+  const std::vector<std::vector<int>> shapes = {
+      {8, 32, 32, 1}, {17, 64, 64, 6}, {33, 31, 129, 2}, {40, 300, 260, 5}};
+  std::map<std::string, std::string> fused;  // with FMA: one answer for all
+  for_each_isa([&](const std::string& isa) {
+    for (const auto& widths : shapes)
+      for (const std::string f :
+           {"relu", "tanh", "identity", "leaky_relu", "sigmoid", "softplus", "gelu", "silu"}) {
+        if (widths[0] != 17 && f != "relu" && f != "tanh") continue;
+        const std::string one = fingerprint<T>(widths, f, 1);
+        for (const int threads : {2, 3, 7})
+          CHECK(fingerprint<T>(widths, f, threads) == one) << isa << " " << f << " " << threads;
+        if (isa == "baseline") continue;
+        const auto [known, first] = fused.try_emplace(f + std::to_string(widths[1]), one);
+        CHECK(known->second == one) << isa << " " << f << " differs from another instruction set";
+      }
+  });
+}
+
+template <class T>
+void any_split(const std::string& isa) {
+  for (const auto& widths : kShapes) {
+    const Problem<T> p(widths, "gelu", 150);
+    std::vector<T> whole(p.Y.size()), parts(p.Y.size());
+    chainrule::predict(p.net, p.X.data(), p.m, whole.data());
+    for (const int step : {1, 7, 31, 32, 149}) {
+      for (std::ptrdiff_t i = 0; i < p.m; i += step) {
+        const std::ptrdiff_t rows = std::min<std::ptrdiff_t>(step, p.m - i);
+        chainrule::predict(p.net, p.X.data() + i * widths.front(), rows,
+                           parts.data() + i * widths.back());
+      }
+      CHECK(std::memcmp(whole.data(), parts.data(), whole.size() * sizeof(T)) == 0)
+          << isa << " predictions by " << step << " rows";
+    }
+  }
+}
+
+}  // namespace
+
+int main() {
+  for_each_isa([](const std::string& isa) {
+    against_plain_loops<float>(isa);
+    against_plain_loops<double>(isa);
+    any_split<float>(isa);
+    any_split<double>(isa);
+  });
+  same_bits<float>();
+  same_bits<double>();
+  const std::string unknown =
+      message_of<std::invalid_argument>([] { chainrule::activation_named("Relu"); });
+  CHECK(unknown.find("leaky_relu") != std::string::npos) << unknown;
+  return report("network");
+}

@@ -1,0 +1,174 @@
+// Order of rows, steps, epochs, and every way in which a training can end.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <set>
+
+#include "check.hpp"
+#include "training.hpp"
+
+namespace {
+
+using chainrule::Data;
+using chainrule::Network;
+using chainrule::Plan;
+using chainrule::Stopped;
+using chainrule::Trainer;
+
+template <class T>
+void fill(Network<T>& net, std::vector<T>& X, std::vector<T>& Y) {
+  Random random(2);
+  for (std::ptrdiff_t i = 0; i < net.theta.size(); ++i)
+    net.theta[i] = static_cast<T>(random.real() * 0.5);
+  for (T& x : X) x = static_cast<T>(random.real());
+  for (T& y : Y) y = static_cast<T>(random.real());
+}
+
+template <class T>
+std::vector<T> theta_of(const Network<T>& net) {
+  return {net.theta.data(), net.theta.data() + net.theta.size()};
+}
+
+void random_numbers() {
+  std::vector<std::int64_t> a(1000), b(1000);
+  chainrule::permutation(7, 3, a.data(), 1000);
+  chainrule::permutation(7, 3, b.data(), 1000);
+  CHECK(a == b);
+  CHECK(std::set<std::int64_t>(a.begin(), a.end()).size() == 1000);
+  CHECK(*std::min_element(a.begin(), a.end()) == 0 && *std::max_element(a.begin(), a.end()) == 999);
+  chainrule::permutation(7, 4, b.data(), 1000);
+  CHECK(a != b);
+  chainrule::permutation(8, 3, b.data(), 1000);
+  CHECK(a != b);
+  // Each place takes each row equally often: chi-square of 10 rows in place 0 over 5000 epochs.
+  std::vector<int> count(10, 0);
+  for (int epoch = 0; epoch < 5000; ++epoch) {
+    chainrule::permutation(1, epoch, a.data(), 10);
+    ++count[a[0]];
+  }
+  double chi_square = 0;
+  for (const int c : count) chi_square += (c - 500.0) * (c - 500.0) / 500;
+  CHECK(chi_square < 27.9) << chi_square;  // 99.9 % of 9 degrees of freedom
+
+  std::vector<double> u(20000);
+  chainrule::uniform(5, 1, u.data(), 20000);
+  double mean = 0;
+  for (const double x : u) mean += x / 20000;
+  CHECK(*std::min_element(u.begin(), u.end()) >= 0 && *std::max_element(u.begin(), u.end()) < 1);
+  CHECK(std::abs(mean - 0.5) < 0.01) << mean;
+}
+
+// fit is a loop of steps, and a step is theta - rate * gradient.
+template <class T>
+void fit_is_steps(double momentum) {
+  const std::ptrdiff_t m = 50, batch = 16;
+  std::vector<T> X(m * 3), Y(m * 2);
+  Network<T> one({3, 9, 2}, {"tanh", "identity"}), two({3, 9, 2}, {"tanh", "identity"}),
+      three({3, 9, 2}, {"tanh", "identity"});
+  fill(one, X, Y);
+  std::copy_n(one.theta.data(), one.theta.size(), two.theta.data());
+  std::copy_n(one.theta.data(), one.theta.size(), three.theta.data());
+
+  Trainer<T> whole(one, 0.1, momentum), stepwise(two, 0.1, momentum);
+  const chainrule::Report report =
+      whole.fit({X.data(), Y.data(), m}, {}, {3, batch, false, 0, 0}, {});
+  CHECK(report.stopped == Stopped::epochs && report.cost.size() == 3);
+  CHECK(report.cost[2] < report.cost[0]);
+
+  std::vector<T> velocity(three.theta.size(), 0), g(three.theta.size());
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    double sum = 0;
+    for (std::ptrdiff_t i = 0; i < m; i += batch) {
+      const Data<T> part{X.data() + i * 3, Y.data() + i * 2, std::min(batch, m - i)};
+      sum += stepwise.step(part) * static_cast<double>(part.m);
+      chainrule::gradient(three, part, g.data());
+      for (std::size_t p = 0; p < g.size(); ++p) {
+        velocity[p] = std::fma(static_cast<T>(momentum), velocity[p], g[p]);
+        three.theta[p] = std::fma(static_cast<T>(-0.1), velocity[p], three.theta[p]);
+      }
+    }
+    CHECK(report.cost[epoch] == sum / m) << epoch;
+  }
+  CHECK(theta_of(one) == theta_of(two));
+  if (chainrule::used_isa() != "baseline") CHECK(theta_of(one) == theta_of(three));
+}
+
+template <class T>
+void endings() {
+  const std::ptrdiff_t m = 40;
+  std::vector<T> X(m * 3), Y(m);
+  Network<T> net({3, 8, 1}, {"relu", "identity"});
+  fill(net, X, Y);
+  const Data<T> data{X.data(), Y.data(), m};
+
+  {
+    Trainer<T> trainer(net, 0.01, 0.5);
+    int calls = 0;
+    chainrule::Observer observer;
+    observer.epoch = [&](int epoch, double, double) {
+      ++calls;
+      return epoch == 2;
+    };
+    const auto report = trainer.fit(data, data, {10, 7, true, 0, 0}, observer);
+    CHECK(report.stopped == Stopped::callback && calls == 3);
+    CHECK(report.cost.size() == 3 && report.val_cost.size() == 3);
+  }
+  {  // the epochs before the divergence stay, the diverging one is taken back
+    Trainer<T> trainer(net, 1e30, 0.9);
+    const std::vector<T> before = theta_of(net);
+    const auto report = trainer.fit(data, {}, {50, 10, true, 0, 0}, {});
+    CHECK(report.stopped == Stopped::diverged && report.cost.size() < 50);
+    const std::vector<T> after = theta_of(net);
+    CHECK(std::all_of(after.begin(), after.end(), [](T w) { return std::isfinite(w); }));
+    if (report.cost.empty()) CHECK(before == after);
+    for (std::ptrdiff_t i = 0; i < trainer.velocity().size(); ++i)
+      CHECK(std::isfinite(trainer.velocity()[i]));
+  }
+  {  // the overflow may come in the last update of the last epoch
+    Network<T> last({3, 8, 1}, {"relu", "identity"});
+    std::copy_n(net.theta.data(), net.theta.size(), last.theta.data());
+    const std::vector<T> before = theta_of(last);
+    const double huge = static_cast<double>(std::numeric_limits<T>::max());
+    std::vector<T> far(m, static_cast<T>(1e18));
+    Trainer<T> trainer(last, huge, 0);
+    const auto report = trainer.fit({X.data(), far.data(), m}, {}, {1, m, false, 0, 0}, {});
+    CHECK(report.stopped == Stopped::diverged && theta_of(last) == before);
+  }
+  {  // a step whose cost is not finite changes nothing
+    Network<T> other({3, 8, 1}, {"identity", "identity"});
+    std::fill_n(other.theta.data(), other.theta.size(), std::numeric_limits<T>::max() / 4);
+    const std::vector<T> before = theta_of(other);
+    Trainer<T> trainer(other, 0.1, 0.9);
+    CHECK(!std::isfinite(trainer.step(data)));
+    CHECK(theta_of(other) == before);
+  }
+  {  // an interruption leaves theta at the last finished step
+    Network<T> big({200, 300, 1}, {"tanh", "identity"});
+    std::vector<T> many(20000 * 200), targets(20000);
+    fill(big, many, targets);
+    Trainer<T> trainer(big, 1e-3, 0);
+    chainrule::Observer observer;
+    int polls = 0;
+    observer.poll = [&] { return ++polls == 2; };
+    const auto report = trainer.fit({many.data(), targets.data(), 20000}, {},
+                                    {100000, 20000, true, 0, 0}, observer);
+    CHECK(report.stopped == Stopped::interrupted && polls == 2);
+    const std::vector<T> after = theta_of(big);
+    CHECK(std::all_of(after.begin(), after.end(), [](T w) { return std::isfinite(w); }));
+  }
+}
+
+}  // namespace
+
+int main() {
+  random_numbers();
+  for_each_isa([](const std::string&) {
+    for (const double momentum : {0.0, 0.9}) {
+      fit_is_steps<float>(momentum);
+      fit_is_steps<double>(momentum);
+    }
+    endings<float>();
+    endings<double>();
+  });
+  return report("training");
+}
