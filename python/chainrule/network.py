@@ -1,0 +1,633 @@
+"""The network: parameters as W[l], b[l], and the passes forward and backward.
+
+This file checks every argument; the arithmetic of (Z), (A), (MSE) and (BP1) to (BP4) is done by the
+compiled core on the checked arrays. Called by users and by every file above it.
+"""
+# ruff: noqa: E741, PLC0415  (l is the number of a layer; late imports break cycles)
+
+from __future__ import annotations
+
+import copy as copying
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from .arrays import all_finite, as_array, as_matrix, as_ndarray, check_out, first_not_finite
+from .errors import DivergedError, one_of, shown, whole_number
+from .layers import Dense, width
+from .optimizers import SGD
+from .scaling import Scaling
+
+if TYPE_CHECKING:
+    from .training import History
+
+Array = NDArray[Any]
+
+LOSSES = ("mse",)
+DTYPES = ("float32", "float64")
+
+_CORES: dict[str, type[_core.Network32 | _core.Network64]] = {
+    "float32": _core.Network32,
+    "float64": _core.Network64,
+}
+# He's limit for activations that are about linear on one side, Glorot's for the others.
+_ONE_SIDED = frozenset({"relu", "leaky_relu", "softplus", "gelu", "silu"})
+_DEFAULT_OPTIMIZER = SGD()
+
+
+class Numbered:
+    """Arrays numbered like the layers of the lecture: from 1 (or 0, for a[0] = X) to L.
+
+    `len` counts them, iteration goes from the first to the last; another number is an IndexError.
+    For `net.W` and `net.b`, `net.W[l] = array` copies into the parameters.
+    """
+
+    __slots__ = ("_arrays", "_assignable", "_first", "_name")
+
+    def __init__(
+        self, name: str, arrays: Sequence[Array], first: int = 1, assignable: bool = False
+    ) -> None:
+        self._name = name
+        self._arrays = tuple(arrays)
+        self._first = first
+        self._assignable = assignable
+
+    def __getitem__(self, l: int) -> Array:
+        if type(l) is not int:
+            l = whole_number(l, f"the layer in {self._name}[l]", least=-(2**63))
+        k = l - self._first
+        if not 0 <= k < len(self._arrays):
+            last = self._first + len(self._arrays) - 1
+            raise IndexError(f"{self._name} is numbered {self._first}..{last}, got [{l}]")
+        return self._arrays[k]
+
+    def __setitem__(self, l: int, value: Any) -> None:
+        if not self._assignable:
+            raise TypeError(f"{self._name}[l] cannot be assigned to")
+        target = self[l]
+        target[...] = as_array(value, f"{self._name}[{l}]", target.dtype, target.shape)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __iter__(self) -> Iterator[Array]:
+        return iter(self._arrays)
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(
+            f"{self._name}[{l}] {array.shape}" for l, array in enumerate(self._arrays, self._first)
+        )
+        return f"<{shapes}>"
+
+
+@dataclass(frozen=True, eq=False)
+class Gradient:
+    """The cost and its derivatives, from `Network.gradient`.
+
+    Attributes
+    ----------
+    cost : float
+        The mean squared error, in standardised units when the network has a scaling.
+    theta : ndarray, shape (P,)
+        All derivatives in the order of `net.theta`.
+    dW, db : Numbered
+        dW[l] (n_l, n_{l-1}) and db[l] (n_l,), l = 1..L: views of `theta`.
+    """
+
+    cost: float
+    theta: Array
+    dW: Numbered
+    db: Numbered
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Everything the passes forward and backward compute, from `Network.trace`.
+
+    Attributes
+    ----------
+    cost : float
+    z, a : Numbered
+        z[l] and a[l] (m, n_l); z from 1, a from 0 with a[0] = X (standardised when scaled).
+    delta : Numbered
+        delta[l] = dC/dz^l (m, n_l), l = 1..L.
+    dW, db : Numbered
+        The derivatives, as in `Gradient`.
+    """
+
+    cost: float
+    z: Numbered
+    a: Numbered
+    delta: Numbered
+    dW: Numbered
+    db: Numbered
+
+
+class Network:
+    """A dense network: the map X (m, n_0) -> a^L (m, n_L), and its parameters.
+
+    Weights start uniform in [-limit, limit], limit = sqrt(6 / n_{l-1}) for relu, leaky_relu,
+    softplus, gelu and silu and sqrt(6 / (n_{l-1} + n_l)) for the others; biases start at 0.
+
+    Parameters
+    ----------
+    layers : sequence of Dense
+        The layers 1..L.
+    n_inputs : int
+        Number of columns of X, n_0.
+    dtype : {"float32", "float64"}
+        Of the parameters and of all arithmetic.
+    seed : int
+        In [0, 2**63): the same seed gives the same weights everywhere.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as above.
+    OverflowError, MemoryError
+        The parameters cannot be counted, or there is no memory for them.
+
+    Examples
+    --------
+    >>> net = Network([Dense(64, "relu"), Dense(1)], n_inputs=10, dtype="float64")
+    >>> net
+    Network 10-64-1 relu, identity | float64 | 769 parameters
+    >>> net.n, net.W[1].shape, net.b[2].shape
+    ((10, 64, 1), (64, 10), (1,))
+    """
+
+    __slots__ = (
+        "_W",
+        "__weakref__",
+        "_b",
+        "_dtype",
+        "_engine",
+        "_layers",
+        "_metadata",
+        "_n",
+        "_offsets",
+        "_scaling",
+        "_theta",
+    )
+
+    _engine: _core.Network32 | _core.Network64
+    _dtype: np.dtype[Any]
+    _layers: tuple[Dense, ...]
+    _metadata: dict[str, Any]
+    _n: tuple[int, ...]
+    _offsets: list[tuple[int, int]]
+    _scaling: Scaling | None
+    _theta: Array
+    _W: Numbered
+    _b: Numbered
+
+    def __init__(
+        self,
+        layers: Sequence[Dense],
+        n_inputs: int,
+        dtype: Any = "float32",
+        seed: int = 0,
+    ) -> None:
+        seed = whole_number(seed, "seed", least=0)
+        self._allocate(layers, n_inputs, dtype)
+        for l in range(1, self.L + 1):
+            self._W[l][...] = self._initial_weights(l, seed)
+
+    def _allocate(self, layers: Sequence[Dense], n_inputs: int, dtype: Any) -> None:
+        """Check the specification and make all parameters 0."""
+        self._layers = _checked_layers(layers)
+        self._n = (width(n_inputs, "n_inputs"), *(layer.units for layer in self._layers))
+        name = _checked_dtype(dtype)
+        self._dtype = np.dtype(name)
+        activations = [layer.activation for layer in self._layers]
+        try:
+            self._engine = _CORES[name](self._n, activations)
+        except MemoryError:
+            size = sum((n_in + 1) * n_out for n_in, n_out in pairwise(self._n))
+            raise MemoryError(
+                f"no memory for {size} parameters of {name}, {size * self._dtype.itemsize} bytes"
+            ) from None
+        self._theta = self._engine.theta
+        self._offsets = self._engine.offsets
+        self._W, self._b = self._views(self._theta, "W", "b", assignable=True)
+        self._scaling = None
+        self._metadata = {}
+
+    @classmethod
+    def _zeros(cls, layers: Sequence[Dense], n_inputs: int, dtype: Any) -> Network:
+        """A network whose parameters are all 0, to be filled in by the caller."""
+        net = cls.__new__(cls)
+        net._allocate(layers, n_inputs, dtype)
+        return net
+
+    def _initial_weights(self, l: int, seed: int) -> Array:
+        n_in, n_out = self._n[l - 1], self._n[l]
+        fan = n_in if self._layers[l - 1].activation in _ONE_SIDED else n_in + n_out
+        limit = math.sqrt(6.0 / fan)
+        u = _core.uniform(seed, l, n_out * n_in).reshape(n_out, n_in)
+        weights: Array = limit * (2.0 * u - 1.0)
+        return weights
+
+    def _views(
+        self, theta: Array, weights: str, biases: str, assignable: bool = False
+    ) -> tuple[Numbered, Numbered]:
+        """The views (n_l, n_{l-1}) and (n_l,) of a flat array in the core's order."""
+        W, b = [], []
+        for (n_in, n_out), (w, v) in zip(pairwise(self._n), self._offsets, strict=True):
+            W.append(theta[w : w + n_in * n_out].reshape(n_in, n_out).T)
+            b.append(theta[v : v + n_out])
+        return (
+            Numbered(weights, W, assignable=assignable),
+            Numbered(biases, b, assignable=assignable),
+        )
+
+    @property
+    def L(self) -> int:
+        """Number of layers."""
+        return len(self._layers)
+
+    @property
+    def n(self) -> tuple[int, ...]:
+        """Numbers of units: n[0] inputs, n[l] of layer l."""
+        return self._n
+
+    @property
+    def layers(self) -> tuple[Dense, ...]:
+        """The specifications of the layers 1..L."""
+        return self._layers
+
+    @property
+    def dtype(self) -> str:
+        """ "float32" or "float64"."""
+        return str(self._dtype.name)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights and biases, the length of `theta`."""
+        return int(self._theta.size)
+
+    @property
+    def W(self) -> Numbered:
+        """W[l] (n_l, n_{l-1}), l = 1..L: writable views of `theta`."""
+        return self._W
+
+    @property
+    def b(self) -> Numbered:
+        """b[l] (n_l,), l = 1..L: writable views of `theta`."""
+        return self._b
+
+    @property
+    def theta(self) -> Array:
+        """All parameters (P,), a writable view; assigning copies a finite (P,) array into it.
+
+        The order is W^1 (transposed), b^1, W^2 (transposed), b^2, ...
+        """
+        return self._theta
+
+    @theta.setter
+    def theta(self, value: Any) -> None:
+        self._theta[...] = as_array(value, "theta", self._dtype, self._theta.shape)
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """None, or the map from the user's units to the units inside; see `Scaling`."""
+        return self._scaling
+
+    @scaling.setter
+    def scaling(self, value: Scaling | None) -> None:
+        if value is not None:
+            if not isinstance(value, Scaling):
+                raise TypeError(f"scaling must be a Scaling or None, got {type(value).__name__}")
+            got = (value.x_mean.size, value.y_mean.size)
+            if got != (self._n[0], self._n[-1]):
+                raise ValueError(
+                    f"scaling is for {got[0]} inputs and {got[1]} outputs, but the network "
+                    f"has {self._n[0]} and {self._n[-1]}"
+                )
+        self._scaling = value
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Notes saved with the model: a dict that JSON can hold."""
+        return self._metadata
+
+    @metadata.setter
+    def metadata(self, value: dict[str, Any]) -> None:
+        if not isinstance(value, dict):
+            raise TypeError(f"metadata must be a dict, got {type(value).__name__}")
+        self._metadata = value
+
+    def __call__(self, X: Any) -> Array:
+        """The same as `predict(X)`."""
+        return self.predict(X)
+
+    def predict(self, X: Any, out: Array | None = None) -> Array:
+        """The network's output a^L for each row of X.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, n_0), or (n_0,) for one sample
+            In the user's units; m may be 0.
+        out : ndarray, optional
+            Filled and returned: shape (m, n_L), or (n_L,) for one sample, of the network's dtype,
+            C-contiguous, writable, sharing no memory with X or the parameters.
+
+        Returns
+        -------
+        ndarray, shape (m, n_L) or (n_L,)
+            In the user's units.
+
+        Raises
+        ------
+        TypeError, ValueError
+            X or `out` is not as above, or X is not finite; nothing is written.
+        DivergedError
+            X is finite and the output is not: a layer overflowed. `out` then holds that output.
+        """
+        if type(X) is not np.ndarray:
+            X = as_ndarray(X, "X")
+        single = X.ndim == 1 and len(X) == self._n[0]
+        x = self._inputs(X.reshape(1, -1) if single else X, "X", empty=True)
+        shape = (len(x), self._n[-1])
+        if out is None:
+            a = np.empty(shape, self._dtype)
+        else:
+            others = {"X": X, "the parameters": self._theta}
+            check_out(out, shape[1:] if single else shape, self._dtype, others)
+            a = out.reshape(shape)
+        self._engine.predict(x, a)
+        if self._scaling is not None:
+            with np.errstate(over="ignore"):
+                a[...] = self._scaling.restore_y(a)
+        if not all_finite(a):
+            raise self._overflow(x, a)
+        if out is not None:
+            return out
+        return a[0] if single else a
+
+    def cost(self, X: Any, Y: Any, loss: str = "mse") -> float:
+        """The mean squared error over all elements, mean((a^L - Y)**2).
+
+        Parameters
+        ----------
+        X : array_like, shape (m, n_0)
+        Y : array_like, shape (m, n_L), or (m,) for one output
+            Both in the user's units; the cost is in standardised units when there is a scaling.
+        loss : {"mse"}
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument is not as above, not finite, or has no rows.
+        DivergedError
+            The cost is not finite.
+        """
+        check_loss(loss)
+        x, y = self._prepare(X, Y)
+        cost = self._engine.cost(x, y)
+        if not math.isfinite(cost):
+            raise _not_finite("cost", cost)
+        return cost
+
+    def gradient(self, X: Any, Y: Any, loss: str = "mse") -> Gradient:
+        """The cost and dC/dW, dC/db for all layers; arguments and errors as `cost`."""
+        check_loss(loss)
+        x, y = self._prepare(X, Y)
+        theta = np.empty_like(self._theta)
+        cost = self._engine.gradient(x, y, theta)
+        if not math.isfinite(cost):
+            raise _not_finite("cost", cost)
+        if not all_finite(theta):
+            raise _not_finite("gradient", theta[first_not_finite(theta)])
+        return Gradient(cost, theta, *self._views(theta, "dW", "db"))
+
+    def trace(self, X: Any, Y: Any, loss: str = "mse") -> Trace:
+        """All z, a, delta and the gradient; arguments as `cost`.
+
+        Nothing is said of values that are not finite: a trace is the place to look for them.
+        """
+        check_loss(loss)
+        x, y = self._prepare(X, Y)
+        theta = np.empty_like(self._theta)
+        cost, z, a, delta = self._engine.trace(x, y, theta)
+        return Trace(
+            cost,
+            Numbered("z", z),
+            Numbered("a", a, first=0),
+            Numbered("delta", delta),
+            *self._views(theta, "dW", "db"),
+        )
+
+    def fit(
+        self,
+        X: Any,
+        Y: Any,
+        epochs: int = 100,
+        batch_size: int = 32,
+        optimizer: SGD = _DEFAULT_OPTIMIZER,
+        loss: str = "mse",
+        shuffle: bool = True,
+        seed: int = 0,
+        validation_data: tuple[Any, Any] | None = None,
+        callbacks: Sequence[Callable[[Network, History], object]] = (),
+        progress: bool = False,
+    ) -> History:
+        """Train in place on mini-batches.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, n_0)
+        Y : array_like, shape (m, n_L), or (m,) for one output
+            Both in the user's units.
+        epochs : int
+            Passes over the rows.
+        batch_size : int
+            Rows of one update; the last batch of an epoch may be smaller, and more than m means m.
+        optimizer : SGD
+        loss : {"mse"}
+        shuffle : bool
+            A new order of the rows in each epoch, a function of (seed, epoch) alone.
+        seed : int
+            In [0, 2**63).
+        validation_data : tuple (X, Y), optional
+            Its cost is computed after each epoch.
+        callbacks : sequence of callables
+            Each is called as callback(net, history) after each epoch; training stops when one
+            returns True. An exception ends training at the last finished epoch.
+        progress : bool
+            Show the progress on the standard error stream.
+
+        Returns
+        -------
+        History
+            The cost of each epoch and how the training ended.
+
+        Raises
+        ------
+        TypeError, ValueError, OverflowError
+            An argument is not as above; nothing has changed.
+        DivergedError
+            The cost became infinite or NaN; the network keeps its last finite parameters.
+        RuntimeError
+            The network is being trained already, in a callback or another thread.
+        """
+        from .training import fit
+
+        return fit(
+            self,
+            X,
+            Y,
+            epochs=epochs,
+            batch_size=batch_size,
+            optimizer=optimizer,
+            loss=loss,
+            shuffle=shuffle,
+            seed=seed,
+            validation_data=validation_data,
+            callbacks=callbacks,
+            progress=progress,
+        )
+
+    def copy(self, dtype: Any = None) -> Network:
+        """A twin with its own parameters, and the same scaling and metadata.
+
+        Parameters
+        ----------
+        dtype : {"float32", "float64"}, optional
+            Of the twin; default is this network's.
+
+        Raises
+        ------
+        ValueError
+            A parameter does not fit float32.
+        """
+        twin = Network._zeros(self._layers, self._n[0], self.dtype if dtype is None else dtype)
+        with np.errstate(over="ignore"):
+            for l in range(1, self.L + 1):
+                twin._W[l][...] = self._W[l]
+                twin._b[l][...] = self._b[l]
+        if not np.array_equal(np.isfinite(twin._theta), np.isfinite(self._theta)):
+            raise ValueError(
+                f"a parameter is beyond the largest {twin.dtype} "
+                f"({np.finfo(twin._dtype).max}); keep dtype {self.dtype}"
+            )
+        twin._scaling = self._scaling
+        twin._metadata = copying.deepcopy(self._metadata)
+        return twin
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the network to a safetensors file; see `chainrule.load`.
+
+        The file is whole at every moment: a temporary file in the same folder takes its place.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `metadata` does not fit JSON, or a parameter is not finite.
+        OSError
+            The file cannot be written; an old one is left as it was.
+        """
+        from .modelfile import save
+
+        save(self, path)
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Network], tuple[bytes]]:
+        from .modelfile import from_bytes, to_bytes
+
+        return from_bytes, (to_bytes(self),)
+
+    def __copy__(self) -> Network:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
+        return self.copy()
+
+    def __repr__(self) -> str:
+        widths = "-".join(map(str, self._n))
+        activations = ", ".join(layer.activation for layer in self._layers)
+        return f"Network {widths} {activations} | {self.dtype} | {self.n_parameters} parameters"
+
+    def _inputs(self, X: Any, name: str, empty: bool = False) -> Array:
+        """X checked, in standardised units and in the core's layout."""
+        if self._scaling is None:
+            return as_matrix(X, name, self._dtype, self._n[0], empty=empty)
+        x = as_matrix(X, name, np.float64, self._n[0], empty=empty)
+        return as_matrix(
+            self._scaling.standardise_x(x), f"{name} (scaled)", self._dtype, empty=empty
+        )
+
+    def _targets(self, Y: Any, name: str, rows: int) -> Array:
+        """Y checked, in standardised units and in the core's layout."""
+        dtype = self._dtype if self._scaling is None else np.float64
+        column = self._n[-1] == 1
+        y = as_matrix(Y, name, dtype, self._n[-1], rows, unit="columns", column=column)
+        if self._scaling is None:
+            return y
+        return as_matrix(self._scaling.standardise_y(y), f"{name} (scaled)", self._dtype)
+
+    def _prepare(self, X: Any, Y: Any, names: tuple[str, str] = ("X", "Y")) -> tuple[Array, Array]:
+        x = self._inputs(X, names[0])
+        return x, self._targets(Y, names[1], x.shape[0])
+
+    def _overflow(self, x: Array, a: Array) -> DivergedError:
+        """What to raise for an output that is not finite: names the sample and the layer."""
+        row, column = first_not_finite(a)
+        # A trace of that row alone finds the layer.
+        sample = x[row : row + 1]
+        target = np.zeros((1, self._n[-1]), self._dtype)
+        trace = self._engine.trace(sample, target, np.empty_like(self._theta))
+        layer = next((l for l, z in enumerate(trace[1], 1) if not np.isfinite(z).all()), None)
+        place = "the map back to the user's units" if layer is None else f"layer {layer}"
+        return DivergedError(
+            f"the network's output is {a[row, column]} at ({row}, {column}) (row, column): "
+            f"{place} overflows {self.dtype}; X or the parameters are too large"
+        )
+
+
+def check_loss(loss: Any) -> None:
+    """TypeError or ValueError unless `loss` is the name of a loss."""
+    one_of(loss, "loss", LOSSES)
+
+
+def _not_finite(what: str, value: float) -> DivergedError:
+    return DivergedError(
+        f"the {what} is not finite ({value}): X, Y or the parameters are too large; "
+        "net.trace(X, Y) shows where"
+    )
+
+
+def _checked_layers(layers: Any) -> tuple[Dense, ...]:
+    if isinstance(layers, Dense) or not isinstance(layers, Sequence) or isinstance(layers, str):
+        raise TypeError(
+            f"layers must be a list of Dense, such as [Dense(64, 'relu'), Dense(1)]; "
+            f"got {shown(layers)} ({type(layers).__name__})"
+        )
+    for k, layer in enumerate(layers):
+        if not isinstance(layer, Dense):
+            raise TypeError(
+                f"layers[{k}] must be a Dense, got {shown(layer)} ({type(layer).__name__})"
+            )
+    if not layers:
+        raise ValueError("layers must hold at least one Dense, got an empty list")
+    return tuple(layers)
+
+
+def _checked_dtype(dtype: Any) -> str:
+    if not isinstance(dtype, str):
+        if not isinstance(dtype, (type, np.dtype)):
+            raise TypeError(
+                f"dtype must be one of {', '.join(DTYPES)}; "
+                f"got {shown(dtype)} ({type(dtype).__name__})"
+            )
+        try:
+            dtype = np.dtype(dtype).name
+        except TypeError:
+            dtype = dtype.__name__
+    return one_of(dtype, "dtype", DTYPES)

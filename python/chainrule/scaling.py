@@ -1,0 +1,126 @@
+"""Standardised units: each column shifted to mean 0 and scaled to spread 1, in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import as_matrix, as_ndarray
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """The map between the user's units and the standardised units inside a network.
+
+    Inside a network x = (X - x_mean) / x_scale and y = (Y - y_mean) / y_scale; `Network.predict`
+    maps the answer back. The arrays are read-only copies.
+
+    Parameters
+    ----------
+    x_mean, x_scale : array_like, shape (n_0,)
+        In the units of the columns of X; scales are above 0.
+    y_mean, y_scale : array_like, shape (n_L,)
+        In the units of the columns of Y.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An array is not numeric, not 1-D, not finite, of another length than its partner, or a
+        scale is not above 0.
+    """
+
+    x_mean: Vector
+    x_scale: Vector
+    y_mean: Vector
+    y_scale: Vector
+
+    def __post_init__(self) -> None:
+        for side in ("x", "y"):
+            mean = _vector(getattr(self, f"{side}_mean"), f"{side}_mean")
+            scale = _vector(getattr(self, f"{side}_scale"), f"{side}_scale")
+            if mean.shape != scale.shape:
+                raise ValueError(
+                    f"{side}_mean has shape {mean.shape} and {side}_scale has shape "
+                    f"{scale.shape}; they must be equal"
+                )
+            if not (scale > 0).all():
+                k = int(np.argmin(scale > 0))
+                raise ValueError(f"{side}_scale must be above 0, got {scale[k]} at index {k}")
+            object.__setattr__(self, f"{side}_mean", mean)
+            object.__setattr__(self, f"{side}_scale", scale)
+
+    @classmethod
+    def fit(cls, X: Any, Y: Any) -> Scaling:
+        """Mean and standard deviation of each column; the scale of a constant column is 1.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, n_0)
+        Y : array_like, shape (m, n_L), or (m,) for one output
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `Network.fit`.
+        """
+        X = as_matrix(X, "X", np.float64)
+        Y = as_matrix(Y, "Y", np.float64, rows=X.shape[0], column=True)
+        return cls(*_mean_and_scale(X), *_mean_and_scale(Y))
+
+    def standardise_x(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """X (m, n_0) in the user's units -> standardised, float64; may overflow to inf."""
+        return _standardised(X, self.x_mean, self.x_scale)
+
+    def standardise_y(self, Y: NDArray[Any]) -> NDArray[np.float64]:
+        """Y (m, n_L) in the user's units -> standardised, float64; may overflow to inf."""
+        return _standardised(Y, self.y_mean, self.y_scale)
+
+    def restore_y(self, y: NDArray[Any]) -> NDArray[np.float64]:
+        """Standardised y (m, n_L) -> the user's units, float64; may overflow to inf."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            restored: NDArray[np.float64] = y * self.y_scale + self.y_mean
+        return restored
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Scaling):
+            return NotImplemented
+        return all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("x_mean", "x_scale", "y_mean", "y_scale")
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _vector(value: Any, name: str) -> Vector:
+    """A read-only float64 copy of a 1-D argument."""
+    raw = as_ndarray(value, name)
+    if raw.ndim != 1:
+        raise ValueError(f"{name}: expected 1-D, got shape {raw.shape}")
+    vector: Vector = np.array(as_matrix(raw.reshape(1, -1), name, np.float64)[0])
+    vector.flags.writeable = False
+    return vector
+
+
+def _mean_and_scale(columns: NDArray[np.float64]) -> tuple[Vector, Vector]:
+    # Scaled by a power of two first: exact, and sums and squares of 1e300 stay finite.
+    exponent = np.frexp(np.abs(columns).max(axis=0))[1]
+    scaled = np.ldexp(columns, -exponent)
+    mean = np.ldexp(scaled.mean(axis=0), exponent)
+    scale = np.ldexp(scaled.std(axis=0), exponent)
+    # A rounded mean gives a constant column a spread of a few units in the last place, not 0.
+    constant = columns.min(axis=0) == columns.max(axis=0)
+    mean[constant] = columns[0, constant]
+    scale[constant | (scale == 0)] = 1.0
+    return mean, scale
+
+
+def _standardised(values: NDArray[Any], mean: Vector, scale: Vector) -> NDArray[np.float64]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        standardised: NDArray[np.float64] = (values - mean) / scale
+    return standardised

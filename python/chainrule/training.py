@@ -1,0 +1,332 @@
+"""Training: one update at a time with `Trainer`, or whole epochs behind `Network.fit`.
+
+The loop over epochs and batches runs in the core, entered once per fit; this file checks the
+arguments, keeps the history and turns a cost that is not finite into `DivergedError`.
+"""
+# ruff: noqa: PLC0415  (plots and progress bars are loaded when needed)
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from .arrays import all_finite
+from .errors import DivergedError, shown, whole_number
+from .network import Network, check_loss
+from .optimizers import SGD
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = NDArray[Any]
+
+_DEFAULT_OPTIMIZER = SGD()
+_ADVICE = (
+    "try a smaller learning_rate (it was {rate:g}), or scale the data: "
+    "net.scaling = chainrule.Scaling.fit(X, Y)"
+)
+
+
+@dataclass
+class History:
+    """What happened in one `Network.fit`.
+
+    Attributes
+    ----------
+    cost : list of float
+        One per epoch: the mean over the rows of the costs seen before each update.
+    val_cost : list of float
+        One per epoch, after it; empty without validation data.
+    stopped : str
+        "epochs" (all done) or "callback"; "" while training.
+    seconds : float
+        Duration.
+    rows_per_second : float
+        Rows trained on, per second.
+    """
+
+    cost: list[float] = field(default_factory=list)
+    val_cost: list[float] = field(default_factory=list)
+    stopped: str = ""
+    seconds: float = 0.0
+    rows_per_second: float = 0.0
+
+    def plot(self) -> Figure:
+        """The costs over the epochs as a Matplotlib figure (needs the extra `plot`)."""
+        from .plot import cost
+
+        return cost(self)
+
+    def __repr__(self) -> str:
+        text = f"History: {len(self.cost)} epochs"
+        if self.cost:
+            text += f", cost {self.cost[0]:.6g} -> {self.cost[-1]:.6g}"
+        if self.val_cost:
+            text += f", validation cost {self.val_cost[0]:.6g} -> {self.val_cost[-1]:.6g}"
+        return f"{text} | {self.seconds:.3g} s, {self.rows_per_second:.3g} rows/s"
+
+
+class Trainer:
+    """A network with an optimiser and its state, for a training loop of your own.
+
+    Parameters
+    ----------
+    net : Network
+        Trained in place.
+    optimizer : SGD
+    loss : {"mse"}
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not as above, or the learning rate does not fit the network's dtype.
+
+    Examples
+    --------
+    >>> trainer = Trainer(net, SGD(0.1, momentum=0.9))  # doctest: +SKIP
+    >>> for X, Y in batches:  # doctest: +SKIP
+    ...     cost = trainer.step(X, Y)
+    """
+
+    __slots__ = ("_cost", "_engine", "_net", "_optimizer", "_steps", "loss")
+
+    def __init__(
+        self, net: Network, optimizer: SGD = _DEFAULT_OPTIMIZER, loss: str = "mse"
+    ) -> None:
+        if not isinstance(net, Network):
+            raise TypeError(f"net must be a Network, got {type(net).__name__}")
+        check_loss(loss)
+        _check_optimizer(optimizer, net)
+        self.loss = loss
+        self._net = net
+        self._optimizer = optimizer
+        self._steps = 0
+        self._cost = math.nan
+        self._engine = _core_trainer(net, optimizer)
+
+    @property
+    def net(self) -> Network:
+        """The network that is trained."""
+        return self._net
+
+    @property
+    def optimizer(self) -> SGD:
+        """The update rule."""
+        return self._optimizer
+
+    @property
+    def velocity(self) -> Array:
+        """The optimiser's state v (P,), a writable view in the order of `net.theta`."""
+        return self._engine.velocity
+
+    def step(self, X: Any, Y: Any) -> float:
+        """One update (GD) on the rows of X and Y.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, n_0)
+        Y : array_like, shape (m, n_L), or (m,) for one output
+
+        Returns
+        -------
+        float
+            The cost before the update.
+
+        Raises
+        ------
+        TypeError, ValueError
+            X or Y is not as above; nothing has changed.
+        DivergedError
+            The cost is not finite; nothing has changed.
+        RuntimeError
+            The network is being trained in another thread.
+        """
+        x, y = _apart(self._net, *self._net._prepare(X, Y))
+        try:
+            cost = self._engine.step(x, y)
+        except ArithmeticError as error:
+            # An update can overflow although the cost before it was finite.
+            kept = (
+                "The network keeps its parameters"
+                if all_finite(self._net.theta)
+                else "The update before it overflowed: the parameters are not finite any more"
+            )
+            raise DivergedError(
+                f"step {self._steps + 1} diverged: {error}. {kept}; "
+                + _ADVICE.format(rate=self._optimizer.learning_rate),
+                step=self._steps + 1,
+                cost=self._cost,
+            ) from None
+        self._steps += 1
+        self._cost = cost
+        return cost
+
+    def __repr__(self) -> str:
+        return f"Trainer({self._net!r}, {self._optimizer!r}, loss={self.loss!r})"
+
+
+def fit(
+    net: Network,
+    X: Any,
+    Y: Any,
+    *,
+    epochs: int,
+    batch_size: int,
+    optimizer: SGD,
+    loss: str,
+    shuffle: bool,
+    seed: int,
+    validation_data: tuple[Any, Any] | None,
+    callbacks: Any,
+    progress: bool,
+) -> History:
+    """See `Network.fit`."""
+    epochs = whole_number(epochs, "epochs", most=2**31 - 1)
+    batch_size = whole_number(batch_size, "batch_size")
+    seed = whole_number(seed, "seed", least=0)
+    shuffle = _checked_bool(shuffle, "shuffle")
+    progress = _checked_bool(progress, "progress")
+    check_loss(loss)
+    _check_optimizer(optimizer, net)
+    callbacks = _checked_callbacks(callbacks)
+    x, y = net._prepare(X, Y)
+    x_val, y_val = _validation_pair(net, validation_data)
+    x, y = _apart(net, x, y)
+    rows = x.shape[0]
+    trainer = _core_trainer(net, optimizer)
+    history = History()
+    bar = None
+    if progress:
+        from .progress import Progress
+
+        bar = Progress(epochs, rows)
+    start = time.perf_counter()
+
+    def clock() -> None:
+        history.seconds = time.perf_counter() - start
+        history.rows_per_second = rows * len(history.cost) / max(history.seconds, 1e-9)
+
+    def on_epoch(epoch: int, cost: float, val_cost: float) -> bool:
+        history.cost.append(cost)
+        if x_val is not None:
+            history.val_cost.append(val_cost)
+        clock()
+        if bar is not None:
+            bar.update(epoch + 1, cost, val_cost if x_val is not None else None)
+        answers = [callback(net, history) for callback in callbacks]
+        return any(isinstance(answer, (bool, np.bool_)) and bool(answer) for answer in answers)
+
+    try:
+        costs, val_costs, stopped = trainer.fit(
+            x,
+            y,
+            epochs,
+            min(batch_size, rows),
+            shuffle,
+            seed,
+            0,
+            x_val,
+            y_val,
+            on_epoch if callbacks or bar is not None else None,
+        )
+    finally:
+        if bar is not None:
+            bar.close()
+    if stopped == "diverged":
+        raise _diverged(net, x, y, epochs, [c for c in costs if math.isfinite(c)], optimizer)
+    history.cost[:] = costs
+    history.val_cost[:] = val_costs
+    history.stopped = stopped
+    clock()
+    return history
+
+
+def _diverged(
+    net: Network, x: Array, y: Array, epochs: int, costs: list[float], optimizer: SGD
+) -> DivergedError:
+    """What to raise when an epoch diverged after `costs`, those of the epochs before it."""
+    epoch = len(costs) + 1
+    # In the first epoch the parameters are the initial ones: their cost is the last finite one.
+    cost = costs[-1] if costs else net._engine.cost(x, y)
+    if not math.isfinite(cost):
+        cost = math.nan
+    last = "it never was" if math.isnan(cost) else f"last finite cost {cost:.6g}"
+    kept = f"those after epoch {epoch - 1}" if costs else "the initial ones"
+    return DivergedError(
+        f"training diverged in epoch {epoch} of {epochs}: the cost or a parameter is no longer "
+        f"finite ({last}). The network's parameters are {kept}; "
+        + _ADVICE.format(rate=optimizer.learning_rate),
+        epoch=epoch,
+        cost=cost,
+    )
+
+
+def _core_trainer(net: Network, optimizer: SGD) -> _core.Trainer32 | _core.Trainer64:
+    if isinstance(net._engine, _core.Network32):
+        return _core.Trainer32(net._engine, optimizer.learning_rate, optimizer.momentum)
+    return _core.Trainer64(net._engine, optimizer.learning_rate, optimizer.momentum)
+
+
+def _apart(net: Network, x: Array, y: Array) -> tuple[Array, Array]:
+    """Copies where X or Y is a view of the parameters, which training changes."""
+    # An array without a base owns its memory: the quick answer.
+    if x.base is not None and np.may_share_memory(x, net.theta):
+        x = x.copy()
+    if y.base is not None and np.may_share_memory(y, net.theta):
+        y = y.copy()
+    return x, y
+
+
+def _check_optimizer(optimizer: Any, net: Network) -> None:
+    if not isinstance(optimizer, SGD):
+        raise TypeError(
+            "optimizer must be an optimiser such as SGD(learning_rate=0.01), "
+            f"got {shown(optimizer)} ({type(optimizer).__name__})"
+        )
+    with np.errstate(over="ignore", under="ignore"):
+        rate = net.theta.dtype.type(optimizer.learning_rate)
+    if not (rate > 0 and np.isfinite(rate)):
+        raise ValueError(
+            f"learning_rate must be above 0 and finite in {net.dtype}, "
+            f"got {optimizer.learning_rate}"
+        )
+
+
+def _checked_bool(value: Any, name: str) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
+    return bool(value)
+
+
+def _checked_callbacks(callbacks: Any) -> tuple[Callable[[Network, History], object], ...]:
+    if callable(callbacks) or not hasattr(callbacks, "__iter__"):
+        raise TypeError(
+            "callbacks must be a sequence of callables, such as callbacks=(f,); "
+            f"got {shown(callbacks)} ({type(callbacks).__name__})"
+        )
+    checked = tuple(callbacks)
+    for k, callback in enumerate(checked):
+        if not callable(callback):
+            raise TypeError(
+                f"callbacks[{k}] must be callable as callback(net, history), "
+                f"got {shown(callback)} ({type(callback).__name__})"
+            )
+    return checked
+
+
+def _validation_pair(net: Network, data: Any) -> tuple[Array | None, Array | None]:
+    if data is None:
+        return None, None
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise TypeError(
+            f"validation_data must be a tuple (X, Y), got {shown(data)} ({type(data).__name__})"
+        )
+    x, y = net._prepare(data[0], data[1], ("validation_data[0]", "validation_data[1]"))
+    return _apart(net, x, y)
