@@ -5,11 +5,16 @@
 
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include "kernels/kernels.hpp"
 
@@ -47,13 +52,21 @@ class Buffer {
 
 constexpr std::ptrdiff_t kSlack = 256;  // bytes: two of the widest vectors, twice
 
+// Large buffers ask for huge pages: a walk down a wide matrix meets a new small page every row.
+constexpr std::ptrdiff_t kHugePage = 2 << 20;
+constexpr std::ptrdiff_t kLarge = 2 * kHugePage;
+
 template <class T>
 void Buffer<T>::reset(std::ptrdiff_t size) {
-  const std::ptrdiff_t bytes =
-      (checked_multiply(size, sizeof(T)) + kSlack + kPad - 1) / kPad * kPad;
-  void* memory = std::aligned_alloc(kPad, static_cast<std::size_t>(bytes));
+  const std::ptrdiff_t needed = checked_multiply(size, sizeof(T)) + kSlack;
+  const std::ptrdiff_t alignment = needed < kLarge ? kPad : kHugePage;
+  const auto bytes = static_cast<std::size_t>((needed + alignment - 1) / alignment * alignment);
+  void* memory = std::aligned_alloc(static_cast<std::size_t>(alignment), bytes);
   if (memory == nullptr) throw std::bad_alloc();
-  __builtin_memset(memory, 0, static_cast<std::size_t>(bytes));
+#ifdef MADV_HUGEPAGE
+  if (alignment == kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);  // a wish, not a need
+#endif
+  std::memset(memory, 0, bytes);
   std::free(data_);
   data_ = static_cast<T*>(memory);
   size_ = size;

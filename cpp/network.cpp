@@ -29,8 +29,8 @@ constexpr std::ptrdiff_t kThreadCache = 384 << 10;  // a share of one core's L2
 constexpr std::ptrdiff_t kGroupMemory = 64 << 20;   // for networks too wide for any cache
 constexpr std::ptrdiff_t kWideBlock = 256;          // rows that share one stream of wide weights
 
-constexpr int kStripeRows = 32;       // a whole number of panels on every instruction set
-constexpr int kWideStripeRows = 128;  // where activations come from outside L2
+constexpr int kStripeRows = 32;   // a whole number of panels on every instruction set
+constexpr int kTallStripe = 256;  // 128 samples of it are 128 KiB: they stay in L2
 
 std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
@@ -165,18 +165,25 @@ Passes<T>::Passes(const Network<T>& net, std::ptrdiff_t most_rows, int threads, 
   double total = 0;
   for (int l = 1; l <= net.L(); ++l) total += (net.n(l - 1) + 1.0) * net.n(l);
   double done = 0;
+  int tallest = 1;
   for (int l = 1; l <= net.L(); ++l) {
+    // Tall stripes read delta less often; there must be enough of them for all threads.
+    const int stripe = static_cast<int>(std::clamp<std::ptrdiff_t>(
+        round_up(net.n(l - 1) / (2 * threads), kStripeRows), kStripeRows, kTallStripe));
     const int all = net.n(l - 1) + 1;
-    const int step = net.n(l) == 1 ? all : (wide ? kWideStripeRows : kStripeRows);
+    const int step = net.n(l) == 1 ? all : stripe;
     for (int row = 0; row < all; row += step) {
       // The row of b goes with the stripe before it: alone it would be a panel for one row.
       const int rows = all - row <= step + 1 ? all - row : step;
       const int member = static_cast<int>(done / total * threads);
       stripes_[std::min(member, threads - 1)].push_back({l, row, rows});
+      if (net.n(l) > 1) tallest = std::max(tallest, rows);
       done += static_cast<double>(rows) * net.n(l);
       if (rows > step) break;
     }
   }
+  scratch_size_ = padded<T>(kSampleBlock * (tallest + kernels.panel));
+  scratch_.reset(threads * scratch_size_);
 }
 
 template <class T>
@@ -234,19 +241,19 @@ void Passes<T>::backward(Range rows) {
 }
 
 template <class T>
-void Passes<T>::add_gradient(const Stripe& s, std::ptrdiff_t rows, bool add) {
+void Passes<T>::add_gradient(const Stripe& s, std::ptrdiff_t rows, bool add, T* scratch) {
   const int m = static_cast<int>(rows);
   const std::ptrdiff_t panel = kernels.panel;
   const T* below = a[s.l - 1].data() + s.row;
   const T* delta_l = delta[s.l].data();
   // (BP4) dW^l = delta^lT a^{l-1}   (BP3) db^l = delta^lT 1: the column of ones in a
   if (net.n(s.l) == 1)  // one row of dW: vectors along the inputs instead
-    kernels.gradient(1, m, s.rows, {delta_l, 1, ld[s.l]}, {below, ld[s.l - 1], panel}, kSampleBlock,
-                     add, gradient[s.l].data(), 0);
+    kernels.gradient(1, m, s.rows, delta_l, ld[s.l], {below, ld[s.l - 1], panel}, kSampleBlock, add,
+                     gradient[s.l].data(), 0, scratch);
   else
-    kernels.gradient(s.rows, m, net.n(s.l), {below, 1, ld[s.l - 1]}, {delta_l, ld[s.l], panel},
+    kernels.gradient(s.rows, m, net.n(s.l), below, ld[s.l - 1], {delta_l, ld[s.l], panel},
                      kSampleBlock, add, gradient[s.l].data() + s.row * padded<T>(net.n(s.l)),
-                     padded<T>(net.n(s.l)));
+                     padded<T>(net.n(s.l)), scratch);
 }
 
 template <class T>

@@ -105,12 +105,14 @@ class Passes {
   void forward(Range rows);
   void loss(Range rows, std::ptrdiff_t m, bool with_delta);
   void backward(Range rows);
-  void add_gradient(const Stripe& s, std::ptrdiff_t rows, bool add);
+  void add_gradient(const Stripe& s, std::ptrdiff_t rows, bool add, T* scratch);
 
   std::ptrdiff_t group_;  // rows whose activations are held at once
   std::ptrdiff_t block_;  // rows that go through all layers while they are in cache
   Buffer<T> y_;
   Buffer<double> row_cost_;
+  std::ptrdiff_t scratch_size_ = 0;  // of one thread
+  Buffer<T> scratch_;
   std::vector<std::vector<Stripe>> stripes_;  // shares of the members of the team
   bool interrupted_ = false;
 };
@@ -150,7 +152,7 @@ double Passes<T>::backpropagate(const Team& team, const Batch<T>& batch, const F
     // A team may come out smaller than it was planned: then its members take several shares.
     for (std::size_t s = team.rank; s < stripes_.size(); s += team.size)
       for (const Stripe& stripe : stripes_[s]) {
-        add_gradient(stripe, rows, from > 0);
+        add_gradient(stripe, rows, from > 0, scratch_.data() + team.rank * scratch_size_);
         if (last) finish(stripe);
       }
     team.barrier();

@@ -164,24 +164,31 @@ struct TileTable {
 template <class T, class Epilogue>
 constexpr TileTable<T, Epilogue> kTiles{};
 
-// C = A B in tiles: panels outside, so that a panel of B stays in cache while the rows pass; rows
-// in tiles of nearly equal height.
+// Rows in tiles of nearly equal height: the first `taller` have one row more than the others.
+struct Tiling {
+  int tiles, base, taller;
+
+  explicit Tiling(int rows)
+      : tiles((rows + kRowTile - 1) / kRowTile), base(rows / tiles), taller(rows % tiles) {}
+  int height(int t) const { return t < taller ? base + 1 : base; }
+  int row(int t) const { return t * base + (t < taller ? t : taller); }
+};
+
+// C = A B in tiles: panels outside, so that a panel of B stays in cache while the rows pass.
 template <class T, class Epilogue>
-void product(int rows, int depth, int cols, Left<T> A, Right<T> B, int depth_block,
-             const Epilogue& epilogue) {
-  const int tiles = (rows + kRowTile - 1) / kRowTile;
-  const int height = rows / tiles, taller = rows % tiles;  // the first `taller` have height + 1
-  for (int k = 0; k == 0 || k < depth; k += depth_block) {
+void product(int rows, int depth, int cols, Left<T> A, Right<T> B, const Epilogue& epilogue) {
+  const Tiling tiling(rows);
+  for (int k = 0; k == 0 || k < depth; k += kDepthBlock) {
     const int left = depth - k;
-    const int now = left < depth_block ? left : depth_block;
+    const int now = left < kDepthBlock ? left : kDepthBlock;
     for (int j = 0; j < cols; j += kPanel<T>) {
-      const auto& row = kTiles<T, Epilogue>.of[cols - j > kLanes<T> ? 1 : 0];
+      const auto& tile = kTiles<T, Epilogue>.of[cols - j > kLanes<T> ? 1 : 0];
       const T* panel = B.p + j / kPanel<T> * B.panel_stride + k * B.rs;
-      for (int t = 0, i = 0; t < tiles; ++t) {
-        const int mr = t < taller ? height + 1 : height;
+      for (int t = 0; t < tiling.tiles; ++t) {
+        const int i = tiling.row(t);
         const Left<T> a{A.p + i * A.rs + k * A.cs, A.rs, A.cs};
-        row[mr - 1](now, a, panel, B.rs, k == 0, left <= depth_block, epilogue, i, j);
-        i += mr;
+        tile[tiling.height(t) - 1](now, a, panel, B.rs, k == 0, left <= kDepthBlock, epilogue, i,
+                                   j);
       }
     }
   }
@@ -191,29 +198,70 @@ template <class T>
 void forward(int rows, int depth, int cols, Left<T> x, Right<T> W, Activation f, T* z, T* a,
              std::ptrdiff_t ld) {
   const ForwardEpilogue<T> epilogue{W.p + depth * W.rs, W.panel_stride, f, z, a, ld};
-  product(rows, depth, cols, x, W, kDepthBlock, epilogue);
+  product(rows, depth, cols, x, W, epilogue);
 }
 
 template <class T>
 void backward(int rows, int depth, int cols, Left<T> delta, Right<T> W, Activation f, const T* z,
               const T* a, T* delta_below, std::ptrdiff_t ld) {
   const BackwardEpilogue<T> epilogue{f, z, a, delta_below, ld};
-  product(rows, depth, cols, delta, W, kDepthBlock, epilogue);
+  product(rows, depth, cols, delta, W, epilogue);
+}
+
+// A tile's rows of the left operand side by side, (depth x height): what lies on `depth` pages, and
+// in a few cache sets, becomes one stream. Whole vectors are stored; the next row covers the
+// excess.
+template <class T>
+void copy_tile(T* to, int depth, int height, const T* from, std::ptrdiff_t cs) {
+  for (int k = 0; k < depth; ++k)
+    for (int i = 0; i < height; i += kLanes<T>)
+      store<T>(to + k * height + i, load(from + k * cs + i));
 }
 
 template <class T>
-void gradient(int rows, int depth, int cols, Left<T> aT, Right<T> delta, int block, bool add, T* dW,
-              std::ptrdiff_t ld) {
-  // One panel of dW at a time passes over all blocks, so that its sums stay in cache.
-  for (int j = 0; j < cols; j += kPanel<T>) {
-    const int width = cols - j < kPanel<T> ? cols - j : kPanel<T>;
+void copy_panel(T* to, int depth, const T* from, std::ptrdiff_t rs) {
+  for (int k = 0; k < depth; ++k)
+    for (int v = 0; v < kPanel<T>; v += kLanes<T>)
+      store<T>(to + k * kPanel<T> + v, load(from + k * rs + v));
+}
+
+// Copies pay when many panels meet the same rows, or many tiles the same panel.
+constexpr int kPanelsForCopy = 4;
+constexpr int kTilesForCopy = 8;
+
+// Panels that pass over all samples together: 256 rows of 8 panels are 256 KiB of sums in L2.
+constexpr int kPanelsAtOnce = 8;
+
+template <class T>
+void gradient(int rows, int depth, int cols, const T* a, std::ptrdiff_t ld_a, Right<T> delta,
+              int block, bool add, T* dW, std::ptrdiff_t ld, T* scratch) {
+  const Tiling tiling(rows);
+  const bool copy_a = cols > kPanelsForCopy * kPanel<T>;
+  const bool copy_delta = tiling.tiles > kTilesForCopy;
+  T* const panel_copy = scratch + static_cast<std::ptrdiff_t>(block) * rows;
+  for (int first = 0; first < cols; first += kPanelsAtOnce * kPanel<T>) {
+    const int end =
+        first + kPanelsAtOnce * kPanel<T> < cols ? first + kPanelsAtOnce * kPanel<T> : cols;
     for (int s = 0; s < depth; s += block) {
       const int samples = depth - s < block ? depth - s : block;
-      const Left<T> a{aT.p + s * aT.cs, aT.rs, aT.cs};
-      const Right<T> d{delta.p + j / kPanel<T> * delta.panel_stride + s * delta.rs, delta.rs,
-                       delta.panel_stride};
-      const GradientEpilogue<T> epilogue{add || s > 0, dW + j, ld};
-      product(rows, samples, width, a, d, samples, epilogue);
+      const GradientEpilogue<T> epilogue{add || s > 0, dW, ld};
+      const T* const a_s = a + s * ld_a;
+      if (copy_a)
+        for (int t = 0; t < tiling.tiles; ++t)
+          copy_tile(scratch + tiling.row(t) * samples, samples, tiling.height(t),
+                    a_s + tiling.row(t), ld_a);
+      for (int j = first; j < end; j += kPanel<T>) {
+        const auto& tile = kTiles<T, GradientEpilogue<T>>.of[cols - j > kLanes<T> ? 1 : 0];
+        const T* panel = delta.p + j / kPanel<T> * delta.panel_stride + s * delta.rs;
+        if (copy_delta) copy_panel(panel_copy, samples, panel, delta.rs);
+        for (int t = 0; t < tiling.tiles; ++t) {
+          const int i = tiling.row(t), height = tiling.height(t);
+          const Left<T> left =
+              copy_a ? Left<T>{scratch + i * samples, 1, height} : Left<T>{a_s + i, 1, ld_a};
+          tile[height - 1](samples, left, copy_delta ? panel_copy : panel,
+                           copy_delta ? kPanel<T> : delta.rs, true, true, epilogue, i, j);
+        }
+      }
     }
   }
 }

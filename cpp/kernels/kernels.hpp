@@ -61,10 +61,11 @@ struct Kernels {
   void (*backward)(int rows, int depth, int cols, Left<T> delta, Right<T> W, Activation f,
                    const T* z, const T* a, T* delta_below, std::ptrdiff_t ld);
 
-  // (BP4) dW = a^T delta over `depth` samples, summed by blocks of `block` samples; block sums are
-  // added in order. With `add`, onto what dW holds. A column of ones in a gives (BP3) db.
-  void (*gradient)(int rows, int depth, int cols, Left<T> aT, Right<T> delta, int block, bool add,
-                   T* dW, std::ptrdiff_t ld);
+  // (BP4) dW = a^T delta over `depth` samples (rows of a and delta), summed by blocks of `block`
+  // samples; block sums are added in order. With `add`, onto what dW holds. A column of ones in a
+  // gives (BP3) db. `scratch` has room for block * (rows + panel) elements and a vector more.
+  void (*gradient)(int rows, int depth, int cols, const T* a, std::ptrdiff_t ld_a, Right<T> delta,
+                   int block, bool add, T* dW, std::ptrdiff_t ld, T* scratch);
 
   void (*activate)(Activation f, T* a, const T* z, std::ptrdiff_t n);                // a = f(z)
   void (*derive)(Activation f, T* delta, const T* z, const T* a, std::ptrdiff_t n);  // *= f'(z)

@@ -129,9 +129,10 @@ void products(const std::string& isa, const Kernels<T>& table, int rows, int dep
     for (int i = 0; i < rows; ++i)
       for (int k = 0; k < depth; ++k) xT[k * (rows + 2) + i] = c.x.data()[i * c.ld_x + k];
     Output<T> dW(rows, cols, c.ld_out);
-    const Left<T> aT{xT.data(), 1, rows + 2};
+    Buffer<T> scratch(block * (rows + table.panel));
     for (const bool add : {false, true}) {
-      table.gradient(rows, depth, cols, aT, W, block, add, dW.buffer.data(), c.ld_out);
+      table.gradient(rows, depth, cols, xT.data(), rows + 2, W, block, add, dW.buffer.data(),
+                     c.ld_out, scratch.data());
       right = true;
       for (int i = 0; i < rows; ++i)
         for (int j = 0; j < cols; ++j) {
