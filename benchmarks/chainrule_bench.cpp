@@ -284,8 +284,8 @@ int run(const Options& o) {
   const auto gradient_pass = [&] {
     chainrule::parallel(used, [&](const chainrule::Team& team) {
       passes.backpropagate(
-          team, {X.data(), Y.data(), nullptr, m}, [](const chainrule::Stripe&) {},
-          [] { return false; });
+          team, {X.data(), Y.data(), nullptr, m},
+          [](const chainrule::Stripe&, const T*, std::ptrdiff_t) {}, [] { return false; });
     });
   };
   chainrule::parallel(used, [&](const chainrule::Team& team) { passes.weights.pack(team); });

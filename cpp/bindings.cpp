@@ -87,11 +87,15 @@ template <class T>
 py::tuple trace(const Handle<T>& net, const Array<T>& X, const Array<T>& Y, Array<T>& out) {
   const Data<T> data = data_of(net, X, Y);
   Passes<T> passes(net, data.m, 1, Passes<T>::Keep::everything);
+  T* to = out.mutable_data();
   const Team alone{0, 1};
   passes.weights.pack(alone);
   const double cost = passes.backpropagate(
-      alone, {data.X, data.Y, nullptr, data.m}, [](const Stripe&) {}, [] { return false; });
-  passes.copy_gradient(out.mutable_data());
+      alone, {data.X, data.Y, nullptr, data.m},
+      [&](const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
+        copy_stripe<T>(net, stripe, g, ld, to);
+      },
+      [] { return false; });
   py::list z, a, delta;
   for (int l = 0; l <= net.L(); ++l) {
     a.append(rows_of(passes.a[l], data.m, net.n(l), passes.ld[l]));

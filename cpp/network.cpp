@@ -29,11 +29,24 @@ constexpr std::ptrdiff_t kThreadCache = 384 << 10;  // a share of one core's L2
 constexpr std::ptrdiff_t kGroupMemory = 64 << 20;   // for networks too wide for any cache
 constexpr std::ptrdiff_t kWideBlock = 256;          // rows that share one stream of wide weights
 
-constexpr int kStripeRows = 32;   // a whole number of panels on every instruction set
-constexpr int kTallStripe = 256;  // 128 samples of it are 128 KiB: they stay in L2
+// Rows of a stripe: few enough that its gradient stays in L2 until the update and that there are
+// some for every thread, enough that each look at delta feeds many tiles.
+constexpr std::ptrdiff_t kStripeBytes = 256 << 10;
+constexpr int kStripeGrain = 32;  // a whole number of panels on every instruction set
+constexpr std::ptrdiff_t kStripeLeast = 64;
+constexpr std::ptrdiff_t kTallStripe = 256;
 
 std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
+}
+
+template <class T>
+int stripe_rows(const Network<T>& net, int l, int threads) {
+  const std::ptrdiff_t row_bytes = padded<T>(net.n(l)) * static_cast<std::ptrdiff_t>(sizeof(T));
+  const std::ptrdiff_t fits = kStripeBytes / row_bytes / kStripeGrain * kStripeGrain;
+  const std::ptrdiff_t fair = round_up(net.n(l - 1) / (2 * threads), kStripeGrain);
+  return static_cast<int>(std::clamp<std::ptrdiff_t>(std::min(fair, std::max(fits, kStripeLeast)),
+                                                     kStripeGrain, kTallStripe));
 }
 
 }  // namespace
@@ -84,7 +97,7 @@ Weights<T>::Weights(const Network<T>& net, For use)
 template <class T>
 void Weights<T>::pack(const Team& team) {
   for (int l = 1; l <= net_.L(); ++l) {
-    const Range mine = share(net_.n(l - 1) + 1, kStripeRows, team);
+    const Range mine = share(net_.n(l - 1) + 1, kStripeGrain, team);
     if (mine.begin < mine.end)
       pack_rows(l, static_cast<int>(mine.begin), static_cast<int>(mine.end - mine.begin));
   }
@@ -96,14 +109,12 @@ void Weights<T>::pack_rows(int l, int row, int rows) {
   const std::ptrdiff_t n_in = net_.n(l - 1), n_out = net_.n(l);
   const T* W = net_.W(l) + row * n_out;
   if (forward_[l].size() > 0)
-    for (std::ptrdiff_t j = 0; j < n_out; j += panel)
-      kernels_.pack(forward_[l].data() + j * (n_in + 1) + row * panel, W + j, n_out, 1, rows,
-                    static_cast<int>(std::min(panel, n_out - j)));
-  if (backward_[l].size() > 0) {
-    const int without_bias = static_cast<int>(std::min<std::ptrdiff_t>(rows, n_in - row));
-    kernels_.pack(backward_[l].data() + row * n_out, W, 1, n_out, static_cast<int>(n_out),
-                  without_bias);
-  }
+    kernels_.pack(forward_[l].data() + row * panel, (n_in + 1) * panel, W, n_out, 1, rows,
+                  static_cast<int>(n_out));
+  if (backward_[l].size() > 0)  // without b
+    kernels_.pack(backward_[l].data() + row * n_out, n_out * panel, W, 1, n_out,
+                  static_cast<int>(n_out),
+                  static_cast<int>(std::min<std::ptrdiff_t>(rows, n_in - row)));
 }
 
 template <class T>
@@ -131,7 +142,7 @@ Passes<T>::Passes(const Network<T>& net, std::ptrdiff_t most_rows, int threads, 
       a(net.L() + 1),
       z(net.L() + 1),
       delta(net.L() + 1),
-      gradient(net.L() + 1),
+      gradient_(net.L() + 1),
       stripes_(threads) {
   std::ptrdiff_t row_bytes = padded<T>(net.n(net.L()) + 1) * sizeof(T);  // of Y
   for (int l = 0; l <= net.L(); ++l) {
@@ -155,8 +166,7 @@ Passes<T>::Passes(const Network<T>& net, std::ptrdiff_t most_rows, int threads, 
     if (l == 0 || keep == Keep::forward) continue;
     delta[l].reset(checked_multiply(held, ld[l]));
     if (keep == Keep::everything || needs_z(net.f[l])) z[l].reset(checked_multiply(held, ld[l]));
-    gradient[l].reset(net.n(l) == 1 ? net.n(l - 1) + 1
-                                    : checked_multiply(net.n(l - 1) + 1, padded<T>(net.n(l))));
+    if (most_rows > group_) gradient_[l].reset(checked_multiply(net.n(l - 1) + 1, gradient_ld(l)));
   }
   y_.reset(checked_multiply(held, ld[net.L()]));
   row_cost_.reset(held);
@@ -167,21 +177,22 @@ Passes<T>::Passes(const Network<T>& net, std::ptrdiff_t most_rows, int threads, 
   double done = 0;
   int tallest = 1;
   for (int l = 1; l <= net.L(); ++l) {
-    // Tall stripes read delta less often; there must be enough of them for all threads.
-    const int stripe = static_cast<int>(std::clamp<std::ptrdiff_t>(
-        round_up(net.n(l - 1) / (2 * threads), kStripeRows), kStripeRows, kTallStripe));
     const int all = net.n(l - 1) + 1;
-    const int step = net.n(l) == 1 ? all : stripe;
+    const int step = net.n(l) == 1 ? all : stripe_rows(net, l, threads);
     for (int row = 0; row < all; row += step) {
-      // The row of b goes with the stripe before it: alone it would be a panel for one row.
+      // The row of b goes with the stripe before it: alone it would be a tile of one row.
       const int rows = all - row <= step + 1 ? all - row : step;
       const int member = static_cast<int>(done / total * threads);
       stripes_[std::min(member, threads - 1)].push_back({l, row, rows});
       if (net.n(l) > 1) tallest = std::max(tallest, rows);
+      stripe_size_ = std::max(stripe_size_, rows * gradient_ld(l));
       done += static_cast<double>(rows) * net.n(l);
       if (rows > step) break;
     }
   }
+  if (keep == Keep::forward) return;
+  stripe_size_ = padded<T>(stripe_size_);
+  if (most_rows <= group_) stripe_.reset(threads * stripe_size_);
   scratch_size_ = padded<T>(kSampleBlock * (tallest + kernels.panel));
   scratch_.reset(threads * scratch_size_);
 }
@@ -202,12 +213,12 @@ template <class T>
 void Passes<T>::forward(Range rows) {
   const int m = static_cast<int>(rows.end - rows.begin);
   for (int l = 1; l <= net.L(); ++l) {
-    const Left<T> below{a[l - 1].data() + rows.begin * ld[l - 1], ld[l - 1], 1};
+    const T* below = a[l - 1].data() + rows.begin * ld[l - 1];
     T* z_l = z[l].size() > 0 ? z[l].data() + rows.begin * ld[l] : nullptr;
     T* a_l = a[l].data() + rows.begin * ld[l];
     // (Z) z^l = a^{l-1} W^lT + b^l   (A) a^l = f(z^l)
-    kernels.forward(m, net.n(l - 1), net.n(l), below, weights.forward(l), net.f[l], z_l, a_l,
-                    ld[l]);
+    kernels.forward(m, net.n(l - 1), net.n(l), below, ld[l - 1], weights.forward(l), net.f[l], z_l,
+                    a_l, ld[l]);
     for (int i = 0; i < m; ++i) a_l[i * ld[l] + net.n(l)] = 1;
   }
 }
@@ -231,47 +242,42 @@ template <class T>
 void Passes<T>::backward(Range rows) {
   const int m = static_cast<int>(rows.end - rows.begin);
   for (int l = net.L(); l > 1; --l) {
-    const Left<T> above{delta[l].data() + rows.begin * ld[l], ld[l], 1};
+    const T* above = delta[l].data() + rows.begin * ld[l];
     const std::ptrdiff_t at = rows.begin * ld[l - 1];
     // (BP2) delta^{l-1} = (delta^l W^l) * f'(z^{l-1})
-    kernels.backward(m, net.n(l), net.n(l - 1), above, weights.backward(l), net.f[l - 1],
+    kernels.backward(m, net.n(l), net.n(l - 1), above, ld[l], weights.backward(l), net.f[l - 1],
                      z[l - 1].size() > 0 ? z[l - 1].data() + at : nullptr, a[l - 1].data() + at,
                      delta[l - 1].data() + at, ld[l - 1]);
   }
 }
 
+// With one output dW^l is one row, and stands like W^l: one element for each input.
 template <class T>
-void Passes<T>::add_gradient(const Stripe& s, std::ptrdiff_t rows, bool add, T* scratch) {
+std::ptrdiff_t Passes<T>::gradient_ld(int l) const {
+  return net.n(l) == 1 ? 1 : padded<T>(net.n(l));
+}
+
+template <class T>
+typename Passes<T>::Block Passes<T>::gradient_of(const Stripe& s, int rank) {
+  const std::ptrdiff_t ld_g = gradient_ld(s.l);
+  if (stripe_.size() > 0) return {stripe_.data() + rank * stripe_size_, ld_g};
+  return {gradient_[s.l].data() + s.row * ld_g, ld_g};
+}
+
+template <class T>
+void Passes<T>::add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, bool add, int rank) {
   const int m = static_cast<int>(rows);
   const std::ptrdiff_t panel = kernels.panel;
   const T* below = a[s.l - 1].data() + s.row;
   const T* delta_l = delta[s.l].data();
+  T* scratch = scratch_.data() + rank * scratch_size_;
   // (BP4) dW^l = delta^lT a^{l-1}   (BP3) db^l = delta^lT 1: the column of ones in a
-  if (net.n(s.l) == 1)  // one row of dW: vectors along the inputs instead
+  if (net.n(s.l) == 1)  // vectors along the inputs
     kernels.gradient(1, m, s.rows, delta_l, ld[s.l], {below, ld[s.l - 1], panel}, kSampleBlock, add,
-                     gradient[s.l].data(), 0, scratch);
+                     g.p, 0, scratch);
   else
     kernels.gradient(s.rows, m, net.n(s.l), below, ld[s.l - 1], {delta_l, ld[s.l], panel},
-                     kSampleBlock, add, gradient[s.l].data() + s.row * padded<T>(net.n(s.l)),
-                     padded<T>(net.n(s.l)), scratch);
-}
-
-template <class T>
-const T* Passes<T>::gradient_row(const Stripe& s, int row) const {
-  return gradient[s.l].data() + (net.n(s.l) == 1 ? 0 : (s.row + row) * padded<T>(net.n(s.l)));
-}
-
-template <class T>
-void Passes<T>::copy_gradient(T* out) const {
-  for (int l = 1; l <= net.L(); ++l) {
-    const std::ptrdiff_t n_out = net.n(l), rows = net.n(l - 1) + 1;
-    T* to = out + net.layout.W(l);
-    if (n_out == 1)
-      std::copy_n(gradient[l].data(), rows, to);
-    else
-      for (std::ptrdiff_t k = 0; k < rows; ++k)
-        std::copy_n(gradient[l].data() + k * padded<T>(n_out), n_out, to + k * n_out);
-  }
+                     kSampleBlock, add, g.p, g.ld, scratch);
 }
 
 template <class T>
@@ -315,13 +321,15 @@ void predict(const Network<T>& net, const T* X, std::ptrdiff_t m, T* out) {
     const Range mine = share(m, kRowGrain, team);
     for (std::ptrdiff_t i = mine.begin; i < mine.end; i += block) {
       const int rows = static_cast<int>(std::min(block, mine.end - i));
-      Left<T> below{X + i * n_0, n_0, 1};
+      const T* below = X + i * n_0;
+      std::ptrdiff_t ld_below = n_0;
       T* a = ping;
       for (int l = 1; l <= L; ++l) {  // (Z), (A)
         a = ping + (l % 2) * (scratch / 2);
-        kernels.forward(rows, net.n(l - 1), net.n(l), below, weights.forward(l), net.f[l], nullptr,
-                        a, ld);
-        below = {a, ld, 1};
+        kernels.forward(rows, net.n(l - 1), net.n(l), below, ld_below, weights.forward(l), net.f[l],
+                        nullptr, a, ld);
+        below = a;
+        ld_below = ld;
       }
       for (int r = 0; r < rows; ++r) std::copy_n(a + r * ld, n_L, out + (i + r) * n_L);
     }

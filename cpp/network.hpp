@@ -83,37 +83,44 @@ class Passes {
   enum class Keep { forward, needed, everything };
   Passes(const Network<T>& net, std::ptrdiff_t most_rows, int threads, Keep keep = Keep::needed);
 
-  // Called by every member of the team. `finish(stripe)` runs where a stripe of the gradient is
-  // complete; it is called for none of them when the cost is not finite or `interrupted` is true.
+  // Called by every member of the team. `finish(stripe, g, ld)` runs where a stripe is complete,
+  // its rows at g, g + ld, ...; for none of them when the cost is not finite or `interrupted` is
+  // true.
   template <class Finish, class Interrupted>
   double backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
                        const Interrupted& interrupted);
   double cost(const Team& team, const Batch<T>& batch);
 
-  const T* gradient_row(const Stripe& s, int row) const;  // row of s; contiguous n_l values
-  void copy_gradient(T* theta_gradient) const;
-
   Weights<T> weights;
   const Network<T>& net;
   const Kernels<T>& kernels;
-  std::vector<std::ptrdiff_t> ld;                // of a[l], z[l], delta[l]
-  std::vector<Buffer<T>> a, z, delta, gradient;  // numbered by l; a[0] = X
-  bool stopped = false;                          // by `interrupted` or a cost that is not finite
+  std::vector<std::ptrdiff_t> ld;      // of a[l], z[l], delta[l]
+  std::vector<Buffer<T>> a, z, delta;  // numbered by l; a[0] = X
+  bool stopped = false;                // by `interrupted` or a cost that is not finite
 
  private:
   void load(const Batch<T>& batch, std::ptrdiff_t from, Range rows);
   void forward(Range rows);
   void loss(Range rows, std::ptrdiff_t m, bool with_delta);
   void backward(Range rows);
-  void add_gradient(const Stripe& s, std::ptrdiff_t rows, bool add, T* scratch);
+  struct Block {
+    T* p;
+    std::ptrdiff_t ld;
+  };
+  std::ptrdiff_t gradient_ld(int l) const;
+  Block gradient_of(const Stripe& s, int rank);
+  void add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, bool add, int rank);
 
   std::ptrdiff_t group_;  // rows whose activations are held at once
   std::ptrdiff_t block_;  // rows that go through all layers while they are in cache
   Buffer<T> y_;
   Buffer<double> row_cost_;
-  std::ptrdiff_t scratch_size_ = 0;  // of one thread
-  Buffer<T> scratch_;
-  std::vector<std::vector<Stripe>> stripes_;  // shares of the members of the team
+  // A batch that is one group needs each stripe for a moment only: then a thread has room for one,
+  // which stays in its cache. Otherwise the gradient of all layers is kept from group to group.
+  std::vector<Buffer<T>> gradient_;
+  Buffer<T> stripe_, scratch_;
+  std::ptrdiff_t stripe_size_ = 0, scratch_size_ = 0;  // of one thread
+  std::vector<std::vector<Stripe>> stripes_;           // shares of the members of the team
   bool interrupted_ = false;
 };
 
@@ -152,8 +159,9 @@ double Passes<T>::backpropagate(const Team& team, const Batch<T>& batch, const F
     // A team may come out smaller than it was planned: then its members take several shares.
     for (std::size_t s = team.rank; s < stripes_.size(); s += team.size)
       for (const Stripe& stripe : stripes_[s]) {
-        add_gradient(stripe, rows, from > 0, scratch_.data() + team.rank * scratch_size_);
-        if (last) finish(stripe);
+        const Block g = gradient_of(stripe, team.rank);
+        add_gradient(stripe, g, rows, from > 0, team.rank);
+        if (last) finish(stripe, static_cast<const T*>(g.p), g.ld);
       }
     team.barrier();
   }

@@ -14,6 +14,16 @@ namespace {
 
 std::atomic<int> limit{0};
 
+constexpr int kLooks = 200;  // about 3 to 8 us
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 #ifdef _OPENMP
 // OpenMP's pool belongs to the thread that made it and does not survive fork(): in a child, teams
 // start from a fresh thread, which gets a fresh pool. The handler only sets a flag.
@@ -22,10 +32,12 @@ std::atomic<bool> forked{false};
     pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
 
 void open_team(int size, void (*body)(const Team&, const void*), const void* context) {
+  Barrier barrier;
 #pragma omp parallel num_threads(size)
   {
-    const Team team{omp_get_thread_num(), omp_get_num_threads()};
+    const Team team{omp_get_thread_num(), omp_get_num_threads(), &barrier};
     body(team, context);
+    team.barrier();  // ours, because OpenMP's spins for milliseconds
   }
 }
 #endif
@@ -51,12 +63,18 @@ bool built_with_openmp() {
 #endif
 }
 
-void Team::barrier() const {
-#ifdef _OPENMP
-  if (size > 1) {
-#pragma omp barrier
+void Barrier::wait(int size) {
+  const unsigned round = round_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) == size - 1) {
+    arrived_.store(0, std::memory_order_relaxed);
+    round_.store(round + 1, std::memory_order_release);
+    return;
   }
-#endif
+  for (int looks = 0; round_.load(std::memory_order_acquire) == round; ++looks)
+    if (looks < kLooks)
+      relax();
+    else
+      std::this_thread::yield();
 }
 
 int worthwhile_threads(double flops, double parameters) {

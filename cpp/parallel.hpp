@@ -1,6 +1,7 @@
 // Teams of threads. This is the only room that knows OpenMP; without it every team has one member.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 
 namespace chainrule {
@@ -9,9 +10,24 @@ int max_threads();  // set_max_threads, else what OpenMP says (OMP_NUM_THREADS, 
 void set_max_threads(int count);  // 0: back to OpenMP's word
 bool built_with_openmp();
 
+// Waits in user space for a moment, then gives the core away each time it looks: when another
+// program keeps the cores busy, members of a team may have to share one, and a member that spins
+// there keeps the others from arriving.
+class Barrier {
+ public:
+  void wait(int size);
+
+ private:
+  std::atomic<int> arrived_{0};
+  std::atomic<unsigned> round_{0};
+};
+
 struct Team {
   int rank, size;
-  void barrier() const;  // all members must come
+  Barrier* shared = nullptr;
+  void barrier() const {  // all members must come
+    if (size > 1) shared->wait(size);
+  }
 };
 
 // How many threads a piece of work is worth: the price of a second one is a few microseconds and

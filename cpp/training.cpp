@@ -21,6 +21,12 @@ std::uint64_t mix(std::uint64_t x) {  // the finaliser of splitmix64 (Steele, Le
   return x ^ (x >> 31);
 }
 
+template <class T>
+void keep(const Buffer<T>& from, Buffer<T>& to, Range range) {
+  if (range.begin < range.end)
+    std::copy(from.data() + range.begin, from.data() + range.end, to.data() + range.begin);
+}
+
 constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15U;
 
 }  // namespace
@@ -64,22 +70,27 @@ Passes<T>& Trainer<T>::passes(std::ptrdiff_t batch_rows) {
   return *passes_;
 }
 
-template <class T>
-void Trainer<T>::descend(Passes<T>& passes, const Stripe& stripe) {
-  const std::ptrdiff_t n_out = net_.n(stripe.l);
-  const std::ptrdiff_t at = net_.layout.W(stripe.l) + stripe.row * n_out;
-  const bool plain = momentum_ == T(0);
-  const auto update = [&](std::ptrdiff_t from, const T* g, std::ptrdiff_t count) {
-    T* velocity = plain ? nullptr : velocity_.data() + at + from;
-    if (!passes.kernels.descend(net_.theta.data() + at + from, velocity, g, count, learning_rate_,
-                                momentum_))
-      theta_finite_ = false;
-  };
-  if (padded<T>(n_out) == n_out || n_out == 1)  // the stripe is one piece
-    update(0, passes.gradient_row(stripe, 0), stripe.rows * n_out);
+// update(at, g, count) for the contiguous pieces of a stripe; `at` counts from the start of theta.
+template <class T, class Update>
+void for_each_piece(const Network<T>& net, const Stripe& stripe, const T* g, std::ptrdiff_t ld,
+                    const Update& update) {
+  const std::ptrdiff_t n_out = net.n(stripe.l);
+  const std::ptrdiff_t at = net.layout.W(stripe.l) + stripe.row * n_out;
+  if (ld == n_out)
+    update(at, g, stripe.rows * n_out);
   else
-    for (int row = 0; row < stripe.rows; ++row)
-      update(row * n_out, passes.gradient_row(stripe, row), n_out);
+    for (int row = 0; row < stripe.rows; ++row) update(at + row * n_out, g + row * ld, n_out);
+}
+
+template <class T>
+void Trainer<T>::descend(Passes<T>& passes, const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
+  T* velocity = momentum_ == T(0) ? nullptr : velocity_.data();
+  for_each_piece(net_, stripe, g, ld, [&](std::ptrdiff_t at, const T* slope, std::ptrdiff_t n) {
+    if (!passes.kernels.descend(net_.theta.data() + at,
+                                velocity != nullptr ? velocity + at : nullptr, slope, n,
+                                learning_rate_, momentum_))
+      theta_finite_ = false;
+  });
   passes.weights.pack_rows(stripe.l, stripe.row, stripe.rows);
 }
 
@@ -92,7 +103,10 @@ double Trainer<T>::step(const Data<T>& batch) {
     team.barrier();
     const double mine = passes.backpropagate(
         team, {batch.X, batch.Y, nullptr, batch.m},
-        [&](const Stripe& stripe) { descend(passes, stripe); }, [] { return false; });
+        [&](const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
+          descend(passes, stripe, g, ld);
+        },
+        [] { return false; });
     if (team.rank == 0) cost = mine;
   };
   parallel(threads_, body);
@@ -119,15 +133,17 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
   };
 
   for (int epoch = 0; epoch < plan.epochs; ++epoch) {
-    // A diverging epoch is taken back as a whole: its last steps may have spoilt theta.
-    std::copy_n(net_.theta.data(), net_.layout.size, start_theta.data());
-    std::copy_n(velocity_.data(), start_velocity.size(), start_velocity.data());
     if (plan.shuffle)
       permutation(plan.seed, plan.first_epoch + static_cast<std::uint64_t>(epoch), order.data(),
                   data.m);
     theta_finite_ = true;
     double sum = 0;
     const auto body = [&](const Team& team) {
+      // A diverging epoch is taken back as a whole: its last steps may have spoilt theta.
+      const Range mine_of_theta = share(net_.layout.size, 16, team);
+      keep(net_.theta, start_theta, mine_of_theta);
+      if (start_velocity.size() > 0) keep(velocity_, start_velocity, mine_of_theta);
+      team.barrier();
       if (theta_is_new) {
         passes.weights.pack(team);
         team.barrier();
@@ -140,7 +156,11 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
                 ? Batch<T>{data.X, data.Y, order.data() + from, m}
                 : Batch<T>{data.X + from * net_.n(0), data.Y + from * net_.n(net_.L()), nullptr, m};
         const double cost = passes.backpropagate(
-            team, batch, [&](const Stripe& stripe) { descend(passes, stripe); }, poll);
+            team, batch,
+            [&](const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
+              descend(passes, stripe, g, ld);
+            },
+            poll);
         mine += cost * static_cast<double>(m);
       }
       if (team.rank == 0) sum = mine;
@@ -175,6 +195,14 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
 }
 
 template <class T>
+void copy_stripe(const Network<T>& net, const Stripe& stripe, const T* g, std::ptrdiff_t ld,
+                 T* out) {
+  for_each_piece(net, stripe, g, ld, [&](std::ptrdiff_t at, const T* from, std::ptrdiff_t n) {
+    std::copy_n(from, n, out + at);
+  });
+}
+
+template <class T>
 double gradient(const Network<T>& net, const Data<T>& data, T* out) {
   const int threads = threads_for(net, data.m);
   Passes<T> passes(net, data.m, threads);
@@ -183,11 +211,14 @@ double gradient(const Network<T>& net, const Data<T>& data, T* out) {
     passes.weights.pack(team);
     team.barrier();
     const double mine = passes.backpropagate(
-        team, {data.X, data.Y, nullptr, data.m}, [](const Stripe&) {}, [] { return false; });
+        team, {data.X, data.Y, nullptr, data.m},
+        [&](const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
+          copy_stripe(net, stripe, g, ld, out);
+        },
+        [] { return false; });
     if (team.rank == 0) cost = mine;
   };
   parallel(threads, body);
-  passes.copy_gradient(out);
   return cost;
 }
 
@@ -208,6 +239,10 @@ double cost(const Network<T>& net, const Data<T>& data) {
 
 template class Trainer<float>;
 template class Trainer<double>;
+template void copy_stripe(const Network<float>&, const Stripe&, const float*, std::ptrdiff_t,
+                          float*);
+template void copy_stripe(const Network<double>&, const Stripe&, const double*, std::ptrdiff_t,
+                          double*);
 template double gradient(const Network<float>&, const Data<float>&, float*);
 template double gradient(const Network<double>&, const Data<double>&, double*);
 template double cost(const Network<float>&, const Data<float>&);

@@ -58,7 +58,7 @@ class Trainer {
 
  private:
   Passes<T>& passes(std::ptrdiff_t batch_rows);
-  void descend(Passes<T>& passes, const Stripe& stripe);
+  void descend(Passes<T>& passes, const Stripe& stripe, const T* g, std::ptrdiff_t ld);
 
   Network<T>& net_;
   T learning_rate_, momentum_;
@@ -68,6 +68,11 @@ class Trainer {
   std::atomic<bool> theta_finite_{true};
   int threads_ = 0;
 };
+
+// A finished stripe into its place in an array like theta.
+template <class T>
+void copy_stripe(const Network<T>& net, const Stripe& stripe, const T* g, std::ptrdiff_t ld,
+                 T* out);
 
 // The gradient of the cost, in the order of theta; the cost.
 template <class T>

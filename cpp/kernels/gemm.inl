@@ -33,16 +33,43 @@ struct Tile {
     for (int i = 0; i < MR; ++i)
       for (int v = 0; v < NV; ++v) store<T>(C + i * ld + v * kLanes<T>, c[i][v]);
   }
-  CHAINRULE_INLINE void multiply_add(int depth, Left<T> A, const T* B, std::ptrdiff_t rs_B) {
-    for (int k = 0; k < depth; ++k) {
-      Vec<T> b[NV];
-      for (int v = 0; v < NV; ++v) b[v] = load(B + v * kLanes<T>);
-      for (int i = 0; i < MR; ++i) {
-        const Vec<T> a = broadcast(A.p[i * A.rs]);
-        for (int v = 0; v < NV; ++v) c[i][v] = fma<T>(a, b[v], c[i][v]);
+  // c[i][.] += sum_k A(i, k) B(k, .), where A(i, k) is A[i * ld + k] or, transposed, A[k * ld + i].
+  template <bool kTransposed>
+  CHAINRULE_INLINE void multiply_add(int depth, const T* A, std::ptrdiff_t ld, const T* B,
+                                     std::ptrdiff_t rs_B) {
+    if constexpr (kTransposed) {
+      for (int k = 0; k < depth; ++k, A += ld, B += rs_B)
+        one_term(B, [=](int i) CHAINRULE_LAMBDA { return A[i]; });
+    } else {
+      // A pointer to every fourth row: with one for each, or with one and an offset for each, the
+      // integer registers do not suffice and the loop reloads them.
+      constexpr int kGroups = (MR + 3) / 4;
+      const T* rows[kGroups];
+#pragma GCC unroll 4
+      for (int g = 0; g < kGroups; ++g) rows[g] = A + 4 * g * ld;
+      const std::ptrdiff_t ld3 = 3 * ld;
+      for (int k = 0; k < depth; ++k, B += rs_B) {
+        one_term(B, [&](int i) CHAINRULE_LAMBDA {
+          const T* row = rows[i / 4];
+          return i % 4 == 0 ? row[0] : i % 4 == 1 ? row[ld] : i % 4 == 2 ? row[2 * ld] : row[ld3];
+        });
+#pragma GCC unroll 4
+        for (int g = 0; g < kGroups; ++g) {
+          ++rows[g];
+          CHAINRULE_KEEP_POINTER(rows[g]);
+        }
       }
-      A.p += A.cs;
-      B += rs_B;
+    }
+  }
+
+  template <class Element>
+  CHAINRULE_INLINE void one_term(const T* B, const Element& element) {
+    Vec<T> b[NV];
+    for (int v = 0; v < NV; ++v) b[v] = load(B + v * kLanes<T>);
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i) {
+      const Vec<T> a = broadcast(element(i));
+      for (int v = 0; v < NV; ++v) c[i][v] = fma<T>(a, b[v], c[i][v]);
     }
   }
 };
@@ -51,6 +78,7 @@ struct Tile {
 // a long sum, `end` on the last; between passes the partial sums lie in `out`.
 template <class T>
 struct ForwardEpilogue {
+  static constexpr bool kTransposed = false;
   const T* bias;
   std::ptrdiff_t bias_stride;  // from panel to panel
   Activation f;
@@ -78,6 +106,7 @@ struct ForwardEpilogue {
 
 template <class T>
 struct BackwardEpilogue {
+  static constexpr bool kTransposed = false;
   Activation f;
   const T* z;
   const T* a;
@@ -107,6 +136,7 @@ struct BackwardEpilogue {
 
 template <class T>
 struct GradientEpilogue {
+  static constexpr bool kTransposed = true;
   bool add;
   T* out;
   std::ptrdiff_t ld;
@@ -129,14 +159,14 @@ struct GradientEpilogue {
 
 // One pass over `depth` terms for all tiles of one panel of columns.
 template <class T, int MR, int NV, class Epilogue>
-void one_tile(int depth, Left<T> A, const T* B, std::ptrdiff_t rs_B, bool first, bool last,
-              const Epilogue& epilogue, int i, int j) {
+void one_tile(int depth, const T* A, std::ptrdiff_t ld_A, const T* B, std::ptrdiff_t rs_B,
+              bool first, bool last, const Epilogue& epilogue, int i, int j) {
   Tile<T, MR, NV> tile;
   if (first)
     epilogue.begin(tile, i, j);
   else
     tile.read(epilogue.out + i * epilogue.ld + j, epilogue.ld);
-  tile.multiply_add(depth, A, B, rs_B);
+  tile.template multiply_add<Epilogue::kTransposed>(depth, A, ld_A, B, rs_B);
   if (last)
     epilogue.end(tile, i, j);
   else
@@ -144,8 +174,8 @@ void one_tile(int depth, Left<T> A, const T* B, std::ptrdiff_t rs_B, bool first,
 }
 
 template <class T, class Epilogue>
-using TileFunction = void (*)(int, Left<T>, const T*, std::ptrdiff_t, bool, bool, const Epilogue&,
-                              int, int);
+using TileFunction = void (*)(int, const T*, std::ptrdiff_t, const T*, std::ptrdiff_t, bool, bool,
+                              const Epilogue&, int, int);
 
 // kTiles[NV - 1][MR - 1], every number of rows that a tile can have, so that no tail wastes one.
 template <class T, class Epilogue>
@@ -176,7 +206,8 @@ struct Tiling {
 
 // C = A B in tiles: panels outside, so that a panel of B stays in cache while the rows pass.
 template <class T, class Epilogue>
-void product(int rows, int depth, int cols, Left<T> A, Right<T> B, const Epilogue& epilogue) {
+void product(int rows, int depth, int cols, const T* A, std::ptrdiff_t ld_A, Right<T> B,
+             const Epilogue& epilogue) {
   const Tiling tiling(rows);
   for (int k = 0; k == 0 || k < depth; k += kDepthBlock) {
     const int left = depth - k;
@@ -186,26 +217,25 @@ void product(int rows, int depth, int cols, Left<T> A, Right<T> B, const Epilogu
       const T* panel = B.p + j / kPanel<T> * B.panel_stride + k * B.rs;
       for (int t = 0; t < tiling.tiles; ++t) {
         const int i = tiling.row(t);
-        const Left<T> a{A.p + i * A.rs + k * A.cs, A.rs, A.cs};
-        tile[tiling.height(t) - 1](now, a, panel, B.rs, k == 0, left <= kDepthBlock, epilogue, i,
-                                   j);
+        tile[tiling.height(t) - 1](now, A + i * ld_A + k, ld_A, panel, B.rs, k == 0,
+                                   left <= kDepthBlock, epilogue, i, j);
       }
     }
   }
 }
 
 template <class T>
-void forward(int rows, int depth, int cols, Left<T> x, Right<T> W, Activation f, T* z, T* a,
-             std::ptrdiff_t ld) {
+void forward(int rows, int depth, int cols, const T* x, std::ptrdiff_t ld_x, Right<T> W,
+             Activation f, T* z, T* a, std::ptrdiff_t ld) {
   const ForwardEpilogue<T> epilogue{W.p + depth * W.rs, W.panel_stride, f, z, a, ld};
-  product(rows, depth, cols, x, W, epilogue);
+  product(rows, depth, cols, x, ld_x, W, epilogue);
 }
 
 template <class T>
-void backward(int rows, int depth, int cols, Left<T> delta, Right<T> W, Activation f, const T* z,
-              const T* a, T* delta_below, std::ptrdiff_t ld) {
+void backward(int rows, int depth, int cols, const T* delta, std::ptrdiff_t ld_delta, Right<T> W,
+              Activation f, const T* z, const T* a, T* delta_below, std::ptrdiff_t ld) {
   const BackwardEpilogue<T> epilogue{f, z, a, delta_below, ld};
-  product(rows, depth, cols, delta, W, epilogue);
+  product(rows, depth, cols, delta, ld_delta, W, epilogue);
 }
 
 // A tile's rows of the left operand side by side, (depth x height): what lies on `depth` pages, and
@@ -227,10 +257,7 @@ void copy_panel(T* to, int depth, const T* from, std::ptrdiff_t rs) {
 
 // Copies pay when many panels meet the same rows, or many tiles the same panel.
 constexpr int kPanelsForCopy = 4;
-constexpr int kTilesForCopy = 8;
-
-// Panels that pass over all samples together: 256 rows of 8 panels are 256 KiB of sums in L2.
-constexpr int kPanelsAtOnce = 8;
+constexpr int kTilesForCopy = 4;
 
 template <class T>
 void gradient(int rows, int depth, int cols, const T* a, std::ptrdiff_t ld_a, Right<T> delta,
@@ -239,52 +266,48 @@ void gradient(int rows, int depth, int cols, const T* a, std::ptrdiff_t ld_a, Ri
   const bool copy_a = cols > kPanelsForCopy * kPanel<T>;
   const bool copy_delta = tiling.tiles > kTilesForCopy;
   T* const panel_copy = scratch + static_cast<std::ptrdiff_t>(block) * rows;
-  for (int first = 0; first < cols; first += kPanelsAtOnce * kPanel<T>) {
-    const int end =
-        first + kPanelsAtOnce * kPanel<T> < cols ? first + kPanelsAtOnce * kPanel<T> : cols;
-    for (int s = 0; s < depth; s += block) {
-      const int samples = depth - s < block ? depth - s : block;
-      const GradientEpilogue<T> epilogue{add || s > 0, dW, ld};
-      const T* const a_s = a + s * ld_a;
-      if (copy_a)
-        for (int t = 0; t < tiling.tiles; ++t)
-          copy_tile(scratch + tiling.row(t) * samples, samples, tiling.height(t),
-                    a_s + tiling.row(t), ld_a);
-      for (int j = first; j < end; j += kPanel<T>) {
-        const auto& tile = kTiles<T, GradientEpilogue<T>>.of[cols - j > kLanes<T> ? 1 : 0];
-        const T* panel = delta.p + j / kPanel<T> * delta.panel_stride + s * delta.rs;
-        if (copy_delta) copy_panel(panel_copy, samples, panel, delta.rs);
-        for (int t = 0; t < tiling.tiles; ++t) {
-          const int i = tiling.row(t), height = tiling.height(t);
-          const Left<T> left =
-              copy_a ? Left<T>{scratch + i * samples, 1, height} : Left<T>{a_s + i, 1, ld_a};
-          tile[height - 1](samples, left, copy_delta ? panel_copy : panel,
-                           copy_delta ? kPanel<T> : delta.rs, true, true, epilogue, i, j);
-        }
+  for (int s = 0; s < depth; s += block) {
+    const int samples = depth - s < block ? depth - s : block;
+    const GradientEpilogue<T> epilogue{add || s > 0, dW, ld};
+    const T* const a_s = a + s * ld_a;
+    if (copy_a)
+      for (int t = 0; t < tiling.tiles; ++t)
+        copy_tile(scratch + tiling.row(t) * samples, samples, tiling.height(t), a_s + tiling.row(t),
+                  ld_a);
+    for (int j = 0; j < cols; j += kPanel<T>) {
+      const auto& tile = kTiles<T, GradientEpilogue<T>>.of[cols - j > kLanes<T> ? 1 : 0];
+      const T* panel = delta.p + j / kPanel<T> * delta.panel_stride + s * delta.rs;
+      if (copy_delta) copy_panel(panel_copy, samples, panel, delta.rs);
+      for (int t = 0; t < tiling.tiles; ++t) {
+        const int i = tiling.row(t), height = tiling.height(t);
+        tile[height - 1](samples, copy_a ? scratch + i * samples : a_s + i, copy_a ? height : ld_a,
+                         copy_delta ? panel_copy : panel, copy_delta ? kPanel<T> : delta.rs, true,
+                         true, epilogue, i, j);
       }
     }
   }
 }
 
 template <class T>
-void pack(T* panels, const T* B, std::ptrdiff_t rs, std::ptrdiff_t cs, int depth, int cols) {
+void pack(T* panels, std::ptrdiff_t panel_stride, const T* B, std::ptrdiff_t rs, std::ptrdiff_t cs,
+          int depth, int cols) {
   constexpr int kRows = 64;  // rows of a panel that are filled at a time: 8 KiB, they stay in L1
-  for (int j = 0; j < cols; j += kPanel<T>) {
+  const int whole = cs == 1 ? cols / kPanel<T> * kPanel<T> : 0;
+  for (int k = 0; k < depth && whole > 0; ++k)  // one row is one stream, into all panels
+    for (int j = 0; j < whole; j += kPanel<T>)
+      for (int v = 0; v < kPanel<T>; v += kLanes<T>)
+        store<T>(panels + j / kPanel<T> * panel_stride + k * kPanel<T> + v,
+                 load(B + k * rs + j + v));
+  for (int j = whole; j < cols; j += kPanel<T>) {
     const int width = cols - j < kPanel<T> ? cols - j : kPanel<T>;
     const T* from = B + j * cs;
-    if (cs == 1 && width == kPanel<T>) {
-      for (int k = 0; k < depth; ++k)
-        for (int v = 0; v < kPanel<T>; v += kLanes<T>)
-          store<T>(panels + k * kPanel<T> + v, load(from + k * rs + v));
-    } else {
-      for (int first = 0; first < depth; first += kRows) {
-        const int last = depth - first < kRows ? depth : first + kRows;
-        for (int c = 0; c < width; ++c)
-          for (int k = first; k < last; ++k) panels[k * kPanel<T> + c] = from[k * rs + c * cs];
-        for (int c = width; c < kPanel<T>; ++c)
-          for (int k = first; k < last; ++k) panels[k * kPanel<T> + c] = T(0);
-      }
+    T* to = panels + j / kPanel<T> * panel_stride;
+    for (int first = 0; first < depth; first += kRows) {
+      const int last = depth - first < kRows ? depth : first + kRows;
+      for (int c = 0; c < width; ++c)
+        for (int k = first; k < last; ++k) to[k * kPanel<T> + c] = from[k * rs + c * cs];
+      for (int c = width; c < kPanel<T>; ++c)
+        for (int k = first; k < last; ++k) to[k * kPanel<T> + c] = T(0);
     }
-    panels += static_cast<std::ptrdiff_t>(depth) * kPanel<T>;
   }
 }

@@ -28,13 +28,6 @@ enum class Activation : int {
 // Every buffer that a kernel writes has rows padded to kPad bytes and may be written there.
 constexpr std::ptrdiff_t kPad = 64;
 
-// (rows x depth) left operand, any strides: element (i, k) is p[i * rs + k * cs].
-template <class T>
-struct Left {
-  const T* p;
-  std::ptrdiff_t rs, cs;
-};
-
 // (depth x cols) right operand, read one panel of columns after the other: element (k, j) is
 // p[(j / panel) * panel_stride + k * rs + j % panel]. A plain row-major matrix is the case
 // rs = its leading dimension, panel_stride = panel. Rows may be read up to a panel past their end.
@@ -50,16 +43,19 @@ struct Kernels {
   const char* isa;
   int panel;  // columns of a packed panel
 
-  // Panels of B (depth x cols), element (k, j) at B[k * rs + j * cs], columns padded with zeros.
-  void (*pack)(T* panels, const T* B, std::ptrdiff_t rs, std::ptrdiff_t cs, int depth, int cols);
+  // Panels of B (depth x cols), element (k, j) at B[k * rs + j * cs], columns padded with zeros;
+  // row k of a panel starts at k * panel.
+  void (*pack)(T* panels, std::ptrdiff_t panel_stride, const T* B, std::ptrdiff_t rs,
+               std::ptrdiff_t cs, int depth, int cols);
 
   // (Z) z = x W^T + b; (A) a = f(z). Row `depth` of W holds the bias. z may be null (not kept).
-  void (*forward)(int rows, int depth, int cols, Left<T> x, Right<T> W, Activation f, T* z, T* a,
-                  std::ptrdiff_t ld);
+  void (*forward)(int rows, int depth, int cols, const T* x, std::ptrdiff_t ld_x, Right<T> W,
+                  Activation f, T* z, T* a, std::ptrdiff_t ld);
 
   // (BP2) delta_below = (delta W) * f'(z); a and z are those of the layer below.
-  void (*backward)(int rows, int depth, int cols, Left<T> delta, Right<T> W, Activation f,
-                   const T* z, const T* a, T* delta_below, std::ptrdiff_t ld);
+  void (*backward)(int rows, int depth, int cols, const T* delta, std::ptrdiff_t ld_delta,
+                   Right<T> W, Activation f, const T* z, const T* a, T* delta_below,
+                   std::ptrdiff_t ld);
 
   // (BP4) dW = a^T delta over `depth` samples (rows of a and delta), summed by blocks of `block`
   // samples; block sums are added in order. With `add`, onto what dW holds. A column of ones in a

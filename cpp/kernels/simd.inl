@@ -17,6 +17,10 @@
 #endif
 
 #define CHAINRULE_INLINE inline __attribute__((always_inline))
+#define CHAINRULE_LAMBDA __attribute__((always_inline))
+
+// Hides from the compiler how a pointer came about, so that it stays a register of its own.
+#define CHAINRULE_KEEP_POINTER(p) asm("" : "+r"(p))
 
 template <class T>
 struct Simd;

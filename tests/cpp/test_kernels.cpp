@@ -15,7 +15,6 @@ namespace {
 using chainrule::Activation;
 using chainrule::Buffer;
 using chainrule::Kernels;
-using chainrule::Left;
 using chainrule::Right;
 
 template <class T>
@@ -91,18 +90,17 @@ void products(const std::string& isa, const Kernels<T>& table, int rows, int dep
   Buffer<T> packs(panels * table.panel * (depth + 1));
   if (packed) {
     std::fill_n(packs.data(), packs.size(), static_cast<T>(kCanary));
-    table.pack(packs.data(), c.w.data(), c.ld_w, 1, depth + 1, cols);
+    table.pack(packs.data(), (depth + 1) * table.panel, c.w.data(), c.ld_w, 1, depth + 1, cols);
     for (int j = cols; j < panels * table.panel; ++j)
       for (int k = 0; k <= depth; ++k)
         CHECK(packs[(j / table.panel * (depth + 1) + k) * table.panel + j % table.panel] == 0)
             << at();
     W = {packs.data(), table.panel, (depth + 1) * table.panel};
   }
-  const Left<T> x{c.x.data(), c.ld_x, 1};
 
   Output<T> z(rows, cols, c.ld_out), a(rows, cols, c.ld_out);
-  table.forward(rows, depth, cols, x, W, Activation::relu, z.buffer.data(), a.buffer.data(),
-                c.ld_out);
+  table.forward(rows, depth, cols, c.x.data(), c.ld_x, W, Activation::relu, z.buffer.data(),
+                a.buffer.data(), c.ld_out);
   bool right = true;
   for (int i = 0; i < rows; ++i)
     for (int j = 0; j < cols; ++j) {
@@ -114,8 +112,8 @@ void products(const std::string& isa, const Kernels<T>& table, int rows, int dep
   CHECK(z.untouched_below() && a.untouched_below()) << "forward " << at();
 
   Output<T> below(rows, cols, c.ld_out);
-  table.backward(rows, depth, cols, x, W, Activation::relu, nullptr, a.buffer.data(),
-                 below.buffer.data(), c.ld_out);
+  table.backward(rows, depth, cols, c.x.data(), c.ld_x, W, Activation::relu, nullptr,
+                 a.buffer.data(), below.buffer.data(), c.ld_out);
   right = true;
   for (int i = 0; i < rows; ++i)
     for (int j = 0; j < cols; ++j)
@@ -160,7 +158,7 @@ void transposed_pack(const std::string& isa, const Kernels<T>& table) {
     for (const int n_out : {1, 63, 64, 65, 130}) {
       Buffer<T> W(n_in * n_out), packs((n_in + table.panel) * n_out);
       for (std::ptrdiff_t i = 0; i < W.size(); ++i) W[i] = static_cast<T>(i + 1);
-      table.pack(packs.data(), W.data(), 1, n_out, n_out, n_in);
+      table.pack(packs.data(), n_out * table.panel, W.data(), 1, n_out, n_out, n_in);
       bool right = true;
       for (int k = 0; k < n_in; ++k)
         for (int j = 0; j < n_out; ++j)
@@ -179,7 +177,7 @@ void nan_stays_in_its_row(const std::string& isa, const Kernels<T>& table) {
   c.x[17 * c.ld_x + 32] = std::numeric_limits<T>::quiet_NaN();
   c.w[3 * c.ld_w + table.panel] = std::numeric_limits<T>::quiet_NaN();
   Output<T> a(rows, cols, c.ld_out);
-  table.forward(rows, depth, cols, {c.x.data(), c.ld_x, 1}, {c.w.data(), c.ld_w, table.panel},
+  table.forward(rows, depth, cols, c.x.data(), c.ld_x, {c.w.data(), c.ld_w, table.panel},
                 Activation::identity, nullptr, a.buffer.data(), c.ld_out);
   bool right = true;
   for (int i = 0; i < rows; ++i)
