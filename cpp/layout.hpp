@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -30,6 +30,8 @@ inline std::ptrdiff_t checked_multiply(std::ptrdiff_t a, std::ptrdiff_t b) {
 }
 
 // Zeroed, aligned to a cache line, with room behind the last element for a kernel's whole vectors.
+// Large ones ask for huge pages (a walk down a wide matrix meets a new small page every row) and
+// take their zeros from the system.
 template <class T>
 class Buffer {
  public:
@@ -37,7 +39,7 @@ class Buffer {
   explicit Buffer(std::ptrdiff_t size) { reset(size); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() { std::free(data_); }
+  ~Buffer() { release(); }
 
   void reset(std::ptrdiff_t size);
   T* data() { return data_; }
@@ -46,28 +48,54 @@ class Buffer {
   T& operator[](std::ptrdiff_t i) { return data_[i]; }
 
  private:
+  void release();
+
   T* data_ = nullptr;
   std::ptrdiff_t size_ = 0;
+  void* mapped_ = nullptr;  // where a large one starts, and its bytes
+  std::size_t mapped_bytes_ = 0;
 };
 
 constexpr std::ptrdiff_t kSlack = 256;  // bytes: two of the widest vectors, twice
-
-// Large buffers ask for huge pages: a walk down a wide matrix meets a new small page every row.
 constexpr std::ptrdiff_t kHugePage = 2 << 20;
-constexpr std::ptrdiff_t kLarge = 2 * kHugePage;
+
+template <class T>
+void Buffer<T>::release() {
+#ifdef __linux__
+  if (mapped_ != nullptr)
+    munmap(mapped_, mapped_bytes_);
+  else
+#endif
+    std::free(data_);
+  mapped_ = nullptr;
+  data_ = nullptr;
+  size_ = 0;
+}
 
 template <class T>
 void Buffer<T>::reset(std::ptrdiff_t size) {
   const std::ptrdiff_t needed = checked_multiply(size, sizeof(T)) + kSlack;
-  const std::ptrdiff_t alignment = needed < kLarge ? kPad : kHugePage;
-  const auto bytes = static_cast<std::size_t>((needed + alignment - 1) / alignment * alignment);
-  void* memory = std::aligned_alloc(static_cast<std::size_t>(alignment), bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-  if (alignment == kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);  // a wish, not a need
+  release();
+#ifdef __linux__
+  if (needed >= 2 * kHugePage) {
+    mapped_bytes_ = static_cast<std::size_t>(needed + kHugePage);
+    void* memory =
+        mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    mapped_ = memory;
+    void* start = memory;
+    std::size_t room = mapped_bytes_;
+    std::align(kHugePage, static_cast<std::size_t>(needed), start, room);
+    madvise(start, static_cast<std::size_t>(needed), MADV_HUGEPAGE);  // a wish, not a need
+    data_ = static_cast<T*>(start);
+    size_ = size;
+    return;
+  }
 #endif
+  const auto bytes = static_cast<std::size_t>((needed + kPad - 1) / kPad * kPad);
+  void* memory = std::aligned_alloc(kPad, bytes);
+  if (memory == nullptr) throw std::bad_alloc();
   std::memset(memory, 0, bytes);
-  std::free(data_);
   data_ = static_cast<T*>(memory);
   size_ = size;
 }

@@ -109,12 +109,12 @@ void Weights<T>::pack_rows(int l, int row, int rows) {
   const std::ptrdiff_t n_in = net_.n(l - 1), n_out = net_.n(l);
   const T* W = net_.W(l) + row * n_out;
   if (forward_[l].size() > 0)
-    kernels_.pack(forward_[l].data() + row * panel, (n_in + 1) * panel, W, n_out, 1, rows,
+    kernels_.pack(forward_[l].data() + row * panel, (n_in + 1) * panel, W, n_out, rows,
                   static_cast<int>(n_out));
   if (backward_[l].size() > 0)  // without b
-    kernels_.pack(backward_[l].data() + row * n_out, n_out * panel, W, 1, n_out,
-                  static_cast<int>(n_out),
-                  static_cast<int>(std::min<std::ptrdiff_t>(rows, n_in - row)));
+    kernels_.pack_transposed(backward_[l].data() + row * n_out, n_out * panel, W, n_out,
+                             static_cast<int>(n_out),
+                             static_cast<int>(std::min<std::ptrdiff_t>(rows, n_in - row)));
 }
 
 template <class T>

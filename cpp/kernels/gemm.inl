@@ -288,26 +288,42 @@ void gradient(int rows, int depth, int cols, const T* a, std::ptrdiff_t ld_a, Ri
   }
 }
 
+// Panels of a matrix whose rows are columns here: element (k, j) at B[k + j * cs].
 template <class T>
-void pack(T* panels, std::ptrdiff_t panel_stride, const T* B, std::ptrdiff_t rs, std::ptrdiff_t cs,
-          int depth, int cols) {
-  constexpr int kRows = 64;  // rows of a panel that are filled at a time: 8 KiB, they stay in L1
-  const int whole = cs == 1 ? cols / kPanel<T> * kPanel<T> : 0;
-  for (int k = 0; k < depth && whole > 0; ++k)  // one row is one stream, into all panels
-    for (int j = 0; j < whole; j += kPanel<T>)
-      for (int v = 0; v < kPanel<T>; v += kLanes<T>)
-        store<T>(panels + j / kPanel<T> * panel_stride + k * kPanel<T> + v,
-                 load(B + k * rs + j + v));
-  for (int j = whole; j < cols; j += kPanel<T>) {
-    const int width = cols - j < kPanel<T> ? cols - j : kPanel<T>;
+void pack_transposed(T* panels, std::ptrdiff_t panel_stride, const T* B, std::ptrdiff_t cs,
+                     int depth, int cols) {
+  constexpr int n = kLanes<T>;
+  for (int j = 0; j < cols; j += n) {
     const T* from = B + j * cs;
-    T* to = panels + j / kPanel<T> * panel_stride;
-    for (int first = 0; first < depth; first += kRows) {
-      const int last = depth - first < kRows ? depth : first + kRows;
-      for (int c = 0; c < width; ++c)
-        for (int k = first; k < last; ++k) to[k * kPanel<T> + c] = from[k * rs + c * cs];
-      for (int c = width; c < kPanel<T>; ++c)
-        for (int k = first; k < last; ++k) to[k * kPanel<T> + c] = T(0);
+    T* to = panels + j / kPanel<T> * panel_stride + j % kPanel<T>;
+    const int width = cols - j < n ? cols - j : n;
+    for (int k = 0; k < depth; k += n) {
+      const int height = depth - k < n ? depth - k : n;
+      Vec<T> square[n];
+      for (int c = 0; c < n; ++c) square[c] = c < width ? load(from + c * cs + k) : Vec<T>{};
+      transpose<T>(square);
+      for (int i = 0; i < height; ++i) store<T>(to + (k + i) * kPanel<T>, square[i]);
     }
   }
+  const int used = (cols + n - 1) / n * n;
+  if (used % kPanel<T> != 0)  // the second half of the last panel
+    for (int k = 0; k < depth; ++k)
+      store<T>(panels + used / kPanel<T> * panel_stride + k * kPanel<T> + n, Vec<T>{});
+}
+
+// Panels of a row-major matrix: element (k, j) at B[k * rs + j]. One row is one stream.
+template <class T>
+void pack(T* panels, std::ptrdiff_t panel_stride, const T* B, std::ptrdiff_t rs, int depth,
+          int cols) {
+  for (int k = 0; k < depth; ++k)
+    for (int j = 0; j < cols; j += kPanel<T>) {
+      const T* from = B + k * rs + j;
+      T* to = panels + j / kPanel<T> * panel_stride + k * kPanel<T>;
+      for (int v = 0; v < kPanel<T>; v += kLanes<T>) {
+        const int left = cols - j - v;
+        store<T>(to + v, left >= kLanes<T> ? load(from + v)
+                         : left > 0        ? load_part(from + v, left)
+                                           : Vec<T>{});
+      }
+    }
 }

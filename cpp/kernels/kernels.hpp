@@ -43,10 +43,12 @@ struct Kernels {
   const char* isa;
   int panel;  // columns of a packed panel
 
-  // Panels of B (depth x cols), element (k, j) at B[k * rs + j * cs], columns padded with zeros;
-  // row k of a panel starts at k * panel.
-  void (*pack)(T* panels, std::ptrdiff_t panel_stride, const T* B, std::ptrdiff_t rs,
-               std::ptrdiff_t cs, int depth, int cols);
+  // Panels of B (depth x cols), columns padded with zeros; row k of a panel starts at k * panel.
+  // Element (k, j) of B is B[k * ld + j] for the one, B[j * ld + k] for the other.
+  void (*pack)(T* panels, std::ptrdiff_t panel_stride, const T* B, std::ptrdiff_t ld, int depth,
+               int cols);
+  void (*pack_transposed)(T* panels, std::ptrdiff_t panel_stride, const T* B, std::ptrdiff_t ld,
+                          int depth, int cols);
 
   // (Z) z = x W^T + b; (A) a = f(z). Row `depth` of W holds the bias. z may be null (not kept).
   void (*forward)(int rows, int depth, int cols, const T* x, std::ptrdiff_t ld_x, Right<T> W,

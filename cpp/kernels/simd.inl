@@ -141,3 +141,38 @@ CHAINRULE_INLINE Vec<T> polynomial(const T (&p)[N], Vec<T> x) {
   for (int i = N - 2; i >= 0; --i) sum = fma<T>(sum, x, broadcast(p[i]));
   return sum;
 }
+
+// Lanes of a and b at places L...; places from kLanes on are b's.
+template <class T, int... L>
+struct Places {
+  static CHAINRULE_INLINE Vec<T> of(Vec<T> a, Vec<T> b) {
+#if defined(__clang__)
+    return __builtin_shufflevector(a, b, L...);
+#else
+    return __builtin_shuffle(a, b, Int<T>{L...});
+#endif
+  }
+};
+
+template <int N, int... L>
+struct Count : Count<N - 1, N - 1, L...> {};
+template <int... L>
+struct Count<0, L...> {
+  // With pairs of rows S apart: the lanes that stay, and those that change places across them.
+  template <class T, int S>
+  static CHAINRULE_INLINE void exchange(Vec<T>& a, Vec<T>& b) {
+    constexpr int n = kLanes<T>;
+    const Vec<T> upper = Places<T, ((L & S) != 0 ? n + L - S : L)...>::of(a, b);
+    b = Places<T, ((L & S) != 0 ? n + L : L + S)...>::of(a, b);
+    a = upper;
+  }
+};
+
+// A square of kLanes rows, transposed in registers in log2(kLanes) rounds.
+template <class T, int S = kLanes<T> / 2>
+CHAINRULE_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes<T>; ++i)
+    if ((i & S) == 0) Count<kLanes<T>>::template exchange<T, S>(rows[i], rows[i + S]);
+  if constexpr (S > 1) transpose<T, S / 2>(rows);
+}

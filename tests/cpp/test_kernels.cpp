@@ -90,7 +90,7 @@ void products(const std::string& isa, const Kernels<T>& table, int rows, int dep
   Buffer<T> packs(panels * table.panel * (depth + 1));
   if (packed) {
     std::fill_n(packs.data(), packs.size(), static_cast<T>(kCanary));
-    table.pack(packs.data(), (depth + 1) * table.panel, c.w.data(), c.ld_w, 1, depth + 1, cols);
+    table.pack(packs.data(), (depth + 1) * table.panel, c.w.data(), c.ld_w, depth + 1, cols);
     for (int j = cols; j < panels * table.panel; ++j)
       for (int k = 0; k <= depth; ++k)
         CHECK(packs[(j / table.panel * (depth + 1) + k) * table.panel + j % table.panel] == 0)
@@ -158,7 +158,7 @@ void transposed_pack(const std::string& isa, const Kernels<T>& table) {
     for (const int n_out : {1, 63, 64, 65, 130}) {
       Buffer<T> W(n_in * n_out), packs((n_in + table.panel) * n_out);
       for (std::ptrdiff_t i = 0; i < W.size(); ++i) W[i] = static_cast<T>(i + 1);
-      table.pack(packs.data(), n_out * table.panel, W.data(), 1, n_out, n_out, n_in);
+      table.pack_transposed(packs.data(), n_out * table.panel, W.data(), n_out, n_out, n_in);
       bool right = true;
       for (int k = 0; k < n_in; ++k)
         for (int j = 0; j < n_out; ++j)
