@@ -77,7 +77,7 @@ void Buffer<T>::reset(std::ptrdiff_t size) {
   const std::ptrdiff_t needed = checked_multiply(size, sizeof(T)) + kSlack;
   release();
 #ifdef __linux__
-  if (needed >= 2 * kHugePage) {
+  if (needed >= kHugePage / 2) {
     mapped_bytes_ = static_cast<std::size_t>(needed + kHugePage);
     void* memory =
         mmap(nullptr, mapped_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #ifdef _OPENMP
@@ -14,7 +15,8 @@ namespace {
 
 std::atomic<int> limit{0};
 
-constexpr int kLooks = 200;  // about 3 to 8 us
+constexpr int kLooks = 200;     // about 3 to 8 us
+constexpr int kYields = 10000;  // about 3 ms
 
 void relax() {
 #if defined(__x86_64__)
@@ -73,8 +75,10 @@ void Barrier::wait(int size) {
   for (int looks = 0; round_.load(std::memory_order_acquire) == round; ++looks)
     if (looks < kLooks)
       relax();
-    else
+    else if (looks < kYields)
       std::this_thread::yield();
+    else  // somebody is in a callback, or away for good reasons
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
 }
 
 int worthwhile_threads(double flops, double parameters) {

@@ -10,9 +10,9 @@ int max_threads();  // set_max_threads, else what OpenMP says (OMP_NUM_THREADS, 
 void set_max_threads(int count);  // 0: back to OpenMP's word
 bool built_with_openmp();
 
-// Waits in user space for a moment, then gives the core away each time it looks: when another
-// program keeps the cores busy, members of a team may have to share one, and a member that spins
-// there keeps the others from arriving.
+// Waits in user space for a moment, then gives the core away each time it looks, then sleeps: when
+// another program keeps the cores busy, members of a team may have to share one, and a member that
+// spins there keeps the others from arriving.
 class Barrier {
  public:
   void wait(int size);

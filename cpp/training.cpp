@@ -132,65 +132,73 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
     return interrupted;
   };
 
-  for (int epoch = 0; epoch < plan.epochs; ++epoch) {
-    if (plan.shuffle)
-      permutation(plan.seed, plan.first_epoch + static_cast<std::uint64_t>(epoch), order.data(),
-                  data.m);
-    theta_finite_ = true;
-    double sum = 0;
-    const auto body = [&](const Team& team) {
+  const auto finish = [&](const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
+    descend(passes, stripe, g, ld);
+  };
+  // Whether the training ends here.
+  const auto end_epoch = [&](int epoch, double mean, double val_cost) {
+    if (interrupted) {
+      report.stopped = Stopped::interrupted;
+      return true;
+    }
+    if (!representable<T>(mean) || !theta_finite_) {
+      std::copy_n(start_theta.data(), net_.layout.size, net_.theta.data());
+      std::copy_n(start_velocity.data(), start_velocity.size(), velocity_.data());
+      report.stopped = Stopped::diverged;
+      return true;
+    }
+    report.cost.push_back(mean);
+    if (validation.m > 0) report.val_cost.push_back(val_cost);
+    if (!observer.epoch || !observer.epoch(epoch, mean, val_cost)) return false;
+    report.stopped = Stopped::callback;
+    return true;
+  };
+
+  // One team for the whole training; between two barriers its first member alone does what needs
+  // no company: the order of rows, the verdict, the observer.
+  std::unique_ptr<Passes<T>> validating;
+  if (validation.m > 0)
+    validating =
+        std::make_unique<Passes<T>>(net_, validation.m, threads_, Passes<T>::Keep::forward);
+  bool done = false;
+  const auto body = [&](const Team& team) {
+    const Range my_theta = share(net_.layout.size, 16, team);
+    for (int epoch = 0; epoch < plan.epochs && !done; ++epoch) {
       // A diverging epoch is taken back as a whole: its last steps may have spoilt theta.
-      const Range mine_of_theta = share(net_.layout.size, 16, team);
-      keep(net_.theta, start_theta, mine_of_theta);
-      if (start_velocity.size() > 0) keep(velocity_, start_velocity, mine_of_theta);
-      team.barrier();
-      if (theta_is_new) {
-        passes.weights.pack(team);
-        team.barrier();
+      keep(net_.theta, start_theta, my_theta);
+      if (start_velocity.size() > 0) keep(velocity_, start_velocity, my_theta);
+      if (theta_is_new) passes.weights.pack(team);
+      if (team.rank == 0) {
+        theta_finite_ = true;
+        if (plan.shuffle)
+          permutation(plan.seed, plan.first_epoch + static_cast<std::uint64_t>(epoch), order.data(),
+                      data.m);
       }
-      double mine = 0;
+      team.barrier();
+      double sum = 0;
       for (std::ptrdiff_t from = 0; from < data.m && !passes.stopped; from += batch_size) {
         const std::ptrdiff_t m = std::min(batch_size, data.m - from);
         const Batch<T> batch =
             plan.shuffle
                 ? Batch<T>{data.X, data.Y, order.data() + from, m}
                 : Batch<T>{data.X + from * net_.n(0), data.Y + from * net_.n(net_.L()), nullptr, m};
-        const double cost = passes.backpropagate(
-            team, batch,
-            [&](const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
-              descend(passes, stripe, g, ld);
-            },
-            poll);
-        mine += cost * static_cast<double>(m);
+        sum += static_cast<double>(m) * passes.backpropagate(team, batch, finish, poll);
       }
-      if (team.rank == 0) sum = mine;
-    };
-    parallel(threads_, body);
-    passes.stopped = false;
-    theta_is_new = static_cast<bool>(observer.epoch);  // which may write to it
-
-    if (interrupted) {
-      report.stopped = Stopped::interrupted;
-      return report;
+      double val_cost = std::numeric_limits<double>::quiet_NaN();
+      if (validating && !passes.stopped) {
+        validating->weights.pack(team);
+        team.barrier();
+        val_cost = validating->cost(team, {validation.X, validation.Y, nullptr, validation.m});
+      }
+      if (team.rank == 0) {
+        done = end_epoch(epoch, sum / static_cast<double>(data.m), val_cost);
+        theta_is_new = static_cast<bool>(observer.epoch);  // which may write to it
+      }
+      team.barrier();
     }
-    const double mean = sum / static_cast<double>(data.m);
-    if (!representable<T>(mean) || !theta_finite_) {
-      std::copy_n(start_theta.data(), net_.layout.size, net_.theta.data());
-      std::copy_n(start_velocity.data(), start_velocity.size(), velocity_.data());
-      report.stopped = Stopped::diverged;
-      return report;
-    }
-    report.cost.push_back(mean);
-    double val_cost = std::numeric_limits<double>::quiet_NaN();
-    if (validation.m > 0) {
-      val_cost = chainrule::cost(net_, validation);
-      report.val_cost.push_back(val_cost);
-    }
-    if (observer.epoch && observer.epoch(epoch, mean, val_cost)) {
-      report.stopped = Stopped::callback;
-      return report;
-    }
-  }
+  };
+  parallel(threads_, body);
+  passes.stopped = false;
   return report;
 }
 
