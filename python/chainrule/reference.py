@@ -1,0 +1,292 @@
+"""The lecture's mathematics in NumPy, one line per equation: what the fast core is held against.
+
+Samples are rows. Lists are numbered as in the lecture: W, b, z, delta, dW, db from 1 to L with
+None at 0, and a[0] = X. Everything works for float64, float32 and complex128 (complex step: the
+relu family looks at the real part alone). Called by gradcheck and by the tests; imports NumPy only.
+"""
+# ruff: noqa: E741  (l is the lecture's name for the number of a layer)
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Layers = list[Any]  # [None or X, then one array per layer]
+
+LEAK = 0.01  # slope of leaky_relu for z <= 0
+
+# Activations: f(z), and its derivative f'(z) below it, without cancellation or overflow.
+
+
+def identity(z: Array) -> Array:
+    return z
+
+
+def d_identity(z: Array) -> Array:
+    return np.ones_like(z)
+
+
+def relu(z: Array) -> Array:
+    return np.where(z.real <= 0, 0, z)
+
+
+def d_relu(z: Array) -> Array:
+    return np.where(z.real > 0, 1, 0).astype(z.dtype)  # relu'(0) = 0
+
+
+def leaky_relu(z: Array) -> Array:
+    return np.where(z.real > 0, z, LEAK * z)
+
+
+def d_leaky_relu(z: Array) -> Array:
+    return np.where(z.real > 0, 1, LEAK).astype(z.dtype)  # leaky_relu'(0) = 0.01
+
+
+def sigmoid(z: Array) -> Array:
+    e = _exp_minus_abs(z)
+    a: Array = np.where(z.real > 0, 1, e) / (1 + e)  # 1 / (1 + exp(-z)), split by the sign of z
+    return a
+
+
+def d_sigmoid(z: Array) -> Array:
+    return sigmoid(z) * sigmoid(-z)  # a (1 - a), without the cancellation in 1 - a
+
+
+def tanh(z: Array) -> Array:
+    a: Array = np.tanh(z)
+    return a
+
+
+def d_tanh(z: Array) -> Array:
+    return 4 * d_sigmoid(2 * z)  # 1 - a^2, without the cancellation
+
+
+def softplus(z: Array) -> Array:
+    return relu(z) + _log1p(_exp_minus_abs(z))  # log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|))
+
+
+def d_softplus(z: Array) -> Array:
+    return sigmoid(z)
+
+
+def gelu(z: Array) -> Array:
+    return _times(z, _Phi(z))  # z Phi(z), Phi the distribution of a standard normal variable
+
+
+def d_gelu(z: Array) -> Array:
+    return _Phi(z) + _times(z, _phi(z))
+
+
+def silu(z: Array) -> Array:
+    return _times(z, sigmoid(z))
+
+
+def d_silu(z: Array) -> Array:
+    return sigmoid(z) + _times(z, d_sigmoid(z))
+
+
+def _exp_minus_abs(z: Array) -> Array:
+    return np.exp(np.where(z.real > 0, -z, z))
+
+
+def _log1p(w: Array) -> Array:
+    if not np.iscomplexobj(w):
+        value: Array = np.log1p(w)
+    else:  # NumPy's own rounds 1 + w: log|1 + w| from |1 + w|^2 - 1
+        modulus = 0.5 * np.log1p(w.real * (2 + w.real) + w.imag**2)
+        value = modulus + 1j * np.arctan2(w.imag, 1 + w.real)
+    return value
+
+
+def _Phi(z: Array) -> Array:
+    x = z.real
+    upper = np.vectorize(math.erfc, otypes=[float])(-x / math.sqrt(2)).astype(x.dtype)
+    step = 1j * z.imag * _phi(x) if np.iscomplexobj(z) else 0  # Phi(x + ih) = Phi(x) + ih phi(x)
+    value: Array = 0.5 * upper + step
+    return value
+
+
+def _phi(z: Array) -> Array:
+    with np.errstate(over="ignore"):  # z^2 may be infinite: phi is 0 there
+        density: Array = np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+    return density
+
+
+def _times(z: Array, p: Array) -> Array:
+    return np.where(p == 0, 0, z) * p  # z p(z) -> 0 where p does: p falls faster than |z| grows
+
+
+ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "identity": (identity, d_identity),
+    "relu": (relu, d_relu),
+    "leaky_relu": (leaky_relu, d_leaky_relu),
+    "sigmoid": (sigmoid, d_sigmoid),
+    "tanh": (tanh, d_tanh),
+    "softplus": (softplus, d_softplus),
+    "gelu": (gelu, d_gelu),
+    "silu": (silu, d_silu),
+}
+
+
+# The network: forward, cost, backward.
+
+
+def forward(W: Layers, b: Layers, activations: Sequence[str], X: Array) -> tuple[Layers, Layers]:
+    """Return z and a of every layer, each (m, n_l). `activations` has one name per layer."""
+    L = len(W) - 1
+    z: Layers = [None] * (L + 1)
+    a: Layers = [X] + [None] * L
+    for l in range(1, L + 1):
+        f, _ = ACTIVATIONS[activations[l - 1]]
+        z[l] = a[l - 1] @ W[l].T + b[l]  # (Z) z^l = a^{l-1} W^lT + b^l
+        a[l] = f(z[l])  # (A) a^l = f(z^l)
+    return z, a
+
+
+def cost(a_L: Array, Y: Array) -> Any:
+    """Return the mean of the squared errors over all m * n_L elements."""
+    return np.mean((a_L - Y) ** 2)  # (MSE) C = mean (a^L - Y)^2
+
+
+def backward(
+    W: Layers, activations: Sequence[str], z: Layers, a: Layers, Y: Array
+) -> tuple[Layers, Layers, Layers]:
+    """Return delta = dC/dz (m, n_l), dW (n_l, n_{l-1}) and db (n_l,) of every layer."""
+    L = len(W) - 1
+    delta: Layers = [None] * (L + 1)
+    dW: Layers = [None] * (L + 1)
+    db: Layers = [None] * (L + 1)
+    for l in range(L, 0, -1):
+        _, df = ACTIVATIONS[activations[l - 1]]
+        if l == L:
+            dC_da = 2 / Y.size * (a[L] - Y)  # 2 / (m n_L), once for all
+            delta[L] = dC_da * df(z[L])  # (BP1) delta^L = dC/da^L * f'(z^L)
+        else:
+            delta[l] = (delta[l + 1] @ W[l + 1]) * df(z[l])  # (BP2) delta^l, from the layer above
+        db[l] = delta[l].sum(axis=0)  # (BP3) db^l = sum_i delta^l_i
+        dW[l] = delta[l].T @ a[l - 1]  # (BP4) dW^l = delta^lT a^{l-1}
+    return delta, dW, db
+
+
+def gradient(
+    W: Layers, b: Layers, activations: Sequence[str], X: Array, Y: Array
+) -> tuple[Any, Layers, Layers]:
+    """Return the cost and its derivatives dW, db by backpropagation."""
+    z, a = forward(W, b, activations, X)
+    _, dW, db = backward(W, activations, z, a, Y)
+    return cost(a[-1], Y), dW, db
+
+
+# The same derivatives without backpropagation, one parameter at a time.
+
+
+def numerical_gradient(
+    W: Layers,
+    b: Layers,
+    activations: Sequence[str],
+    X: Array,
+    Y: Array,
+    h: float | None = None,
+) -> tuple[Layers, Layers]:
+    """Return dW, db by central differences with step h * max(1, |theta|).
+
+    Without `h`, the cube root of the spacing of 1: 6.06e-6 in float64, where the error of the
+    formula (h^2) and that of rounding the cost (1 / h) are about equal.
+    """
+    W, b, dW, db = _copy(W), _copy(b), _copy(W), _copy(b)
+    h = float(np.cbrt(np.finfo(X.dtype).eps)) if h is None else h
+    for theta, g, place in _parameters(W, b, dW, db):
+        here = theta[place]
+        step = h * max(1, abs(here))
+        theta[place] = here + step
+        above, up = theta[place], cost(forward(W, b, activations, X)[1][-1], Y)
+        theta[place] = here - step
+        below, down = theta[place], cost(forward(W, b, activations, X)[1][-1], Y)
+        theta[place] = here
+        g[place] = (up - down) / (above - below)  # the step really made, after rounding
+    return dW, db
+
+
+def complex_step_gradient(
+    W: Layers, b: Layers, activations: Sequence[str], X: Array, Y: Array, h: float = 1e-30
+) -> tuple[Layers, Layers]:
+    """Return dW, db as Im C(theta + ih) / h: no difference is taken, so nothing cancels."""
+    dW, db = _copy(W), _copy(b)
+    W, b = _copy(W, np.complex128), _copy(b, np.complex128)
+    for theta, g, place in _parameters(W, b, dW, db):
+        here = theta[place]
+        theta[place] = here + 1j * h
+        g[place] = cost(forward(W, b, activations, X)[1][-1], Y).imag / h
+        theta[place] = here
+    return dW, db
+
+
+def _copy(layers: Layers, dtype: Any = None) -> Layers:
+    return [None, *(np.array(p, dtype=dtype) for p in layers[1:])]
+
+
+def _parameters(
+    W: Layers, b: Layers, dW: Layers, db: Layers
+) -> Iterator[tuple[Array, Array, tuple[int, ...]]]:
+    for theta, g in [*zip(W[1:], dW[1:], strict=True), *zip(b[1:], db[1:], strict=True)]:
+        for place in np.ndindex(theta.shape):
+            yield theta, g, place
+
+
+# Gradient descent.
+
+
+def sgd(theta: Array, g: Array, learning_rate: float) -> Array:
+    """Return theta after one step against the gradient g."""
+    return theta - learning_rate * g  # (GD) theta = theta - lr dC/dtheta
+
+
+def momentum(
+    theta: Array, v: Array, g: Array, learning_rate: float, mu: float
+) -> tuple[Array, Array]:
+    """Return theta and the velocity v after one step; mu = 0 is `sgd`."""
+    v = mu * v + g  # (GD) v = mu v + dC/dtheta
+    return theta - learning_rate * v, v  # (GD) theta = theta - lr v
+
+
+def fit(
+    W: Layers,
+    b: Layers,
+    activations: Sequence[str],
+    X: Array,
+    Y: Array,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    momentum: float = 0.0,
+    order: Callable[[int], Array] | None = None,
+) -> list[float]:
+    """Train in place and return the cost of each epoch.
+
+    `order(epoch)`, epochs counted from 0, is the permutation of the rows; without it they go in
+    order. The last batch may be smaller. A batch's cost is taken before its step, and an epoch's
+    cost is the mean over its rows.
+    """
+    m = len(X)
+    theta = [*W[1:], *b[1:]]
+    v = [np.zeros_like(p) for p in theta]
+    costs = []
+    for epoch in range(epochs):
+        rows = np.arange(m) if order is None else order(epoch)
+        total = 0.0
+        for start in range(0, m, batch_size):
+            batch = rows[start : start + batch_size]
+            C, dW, db = gradient(W, b, activations, X[batch], Y[batch])
+            for i, g in enumerate([*dW[1:], *db[1:]]):
+                theta[i][...], v[i] = _step(theta[i], v[i], g, learning_rate, momentum)
+            total += float(C) * len(batch)
+        costs.append(total / m)
+    return costs
+
+
+_step = momentum  # the function: inside `fit` its name is the parameter's

@@ -1,0 +1,929 @@
+"""The gradient check: no right network may fail it, and no planted mistake may pass it."""
+# ruff: noqa: E741  (l is the lecture's name for the number of a layer)
+
+import dataclasses
+import importlib
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import reference
+
+room = importlib.import_module("chainrule.gradcheck")  # cr.gradcheck is the function
+ACTIVATIONS = list(reference.ACTIVATIONS)
+
+
+def data(n_in, n_out, m=6, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(m, n_in)), rng.normal(size=(m, n_out))
+
+
+def network(activations=("tanh", "sigmoid", "identity"), units=(4, 4, 2), n_in=3, **options):
+    options = {"dtype": "float64", "seed": 1} | options
+    net = cr.Network(
+        [cr.Dense(n, f) for n, f in zip(units, activations, strict=True)], n_in, **options
+    )
+    rng = np.random.default_rng(5)
+    for l in range(1, net.L + 1):
+        net.b[l] = 0.5 * rng.normal(size=net.n[l])
+    return net
+
+
+class Planted:
+    """A network with a mistake in its gradient (or in its cost): `mistake(net, X, Y, dW, db)`."""
+
+    def __init__(self, net, mistake, dtypes=("float32", "float64"), cost=None):
+        self.net, self.mistake, self.dtypes, self.wrong_cost = net, mistake, dtypes, cost
+
+    def __getattr__(self, name):
+        return getattr(self.net, name)
+
+    def copy(self, dtype=None):
+        return Planted(self.net.copy(dtype), self.mistake, self.dtypes, self.wrong_cost)
+
+    def cost(self, X, Y, loss="mse"):
+        C = self.net.cost(X, Y, loss)
+        return self.wrong_cost(C) if self.wrong_cost else C
+
+    def gradient(self, X, Y, loss="mse"):
+        g = self.net.gradient(X, Y, loss)
+        dW = [None, *(np.array(part) for part in g.dW)]
+        db = [None, *(np.array(part) for part in g.db)]
+        if self.net.dtype in self.dtypes:
+            self.mistake(self.net, X, Y, dW, db)
+        return SimpleNamespace(cost=g.cost, dW=dW, db=db)
+
+
+def changed(planted, X, Y):
+    """The places whose derivative the mistake really changes: {(layer, name, j, k)}."""
+    right, wrong = planted.net.gradient(X, Y), planted.gradient(X, Y)
+    places = set()
+    for l in range(1, planted.net.L + 1):
+        for name, old, new in (("W", right.dW, wrong.dW), ("b", right.db, wrong.db)):
+            for place in np.argwhere(~np.isclose(new[l], old[l], rtol=1e-9, atol=0)):
+                j, k = (*(int(i) + 1 for i in place), None)[:2]
+                places.add((l, name, j, k))
+    return places
+
+
+# Right networks pass
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("m", [1, 2, 17])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_right_networks_pass(name, m, dtype):
+    net = network((name, name, "identity"), (5, 4, 2), dtype=dtype)
+    X, Y = data(3, 2, m)
+    report = cr.gradcheck(net, X, Y)
+    assert report.passed, str(report)
+    assert report.reason == ""
+    assert report.max_error <= 1e-6
+    assert (report.n_parameters, report.n_checked, report.kinks) == (54, 54, 0)
+    assert report.samples == m
+    assert [c.layer for c in report.layers] == [1, 2, 3]
+    assert [c.n_parameters for c in report.layers] == [20, 24, 10]
+    assert all(c.passed and c.reference_error < 1e-13 for c in report.layers)
+    for c in report.layers:
+        if dtype == "float32":
+            assert 0 < c.float32_error < 1e-4
+        else:
+            assert c.float32_error is None
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_networks_pass(seed):
+    rng = np.random.default_rng(seed)
+    L = int(rng.integers(1, 6))
+    units, names = rng.choice([1, 2, 7, 16], L), rng.choice(ACTIVATIONS, L)
+    n_in, m = int(rng.choice([1, 5, 13])), int(rng.choice([1, 2, 33]))
+    dtype = ["float32", "float64"][seed % 2]
+    net = network(names.tolist(), units.tolist(), n_in, seed=seed, dtype=dtype)
+    X, Y = data(n_in, int(units[-1]), m, seed)
+    X, Y = [(X, Y), (100 * X + 50, Y), (X, 1e3 * Y + 1e4), (np.round(2 * X), Y)][seed % 4]
+    report = cr.gradcheck(net, X, Y)
+    # A single relu output may be dead, and then there is nothing to check.
+    assert report.passed or report.reason.startswith("Every derivative is exactly 0"), str(report)
+
+
+def test_deep_float32_network_passes():
+    net = network(("relu",) * 8 + ("identity",), (32,) * 8 + (1,), 4, dtype="float32")
+    assert cr.gradcheck(net, *data(4, 1, 50), max_parameters=300).passed
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_network_is_bit_for_bit_unchanged(dtype):
+    net = network(("relu", "gelu", "identity"), dtype=dtype)
+    X, Y = data(3, 2)
+    net.scaling = cr.Scaling.fit(X, Y)
+    net.metadata = {"made": "here"}
+    kept, before, x, y = net.scaling, net.theta.tobytes(), X.copy(), Y.copy()
+    assert cr.gradcheck(net, X, Y)
+    assert not cr.gradcheck(Planted(net, double), X, Y)
+    assert net.theta.tobytes() == before
+    assert (net.scaling, net.metadata, net.dtype) == (kept, {"made": "here"}, dtype)
+    np.testing.assert_array_equal(X, x)
+    np.testing.assert_array_equal(Y, y)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_scaling(dtype):
+    net = network(dtype=dtype)
+    X, Y = data(3, 2)
+    X, Y = 1e3 * X + 1e4, 1e-3 * Y - 7
+    net.scaling = cr.Scaling.fit(X, Y)
+    assert cr.gradcheck(net, X, Y).passed
+
+    def in_the_units_of_the_user(net, X, Y, dW, db):
+        times(net.scaling.y_scale[0] ** 2, dW, db)
+
+    assert not cr.gradcheck(Planted(net, in_the_units_of_the_user), X, Y).passed
+
+
+def test_lists_and_one_column_of_targets():
+    net = network(("tanh", "identity"), (3, 1), 2)
+    report = cr.gradcheck(net, [[1, 2], [0.5, -1], [3, 0]], [1, 0, 2])
+    assert report.passed
+    assert (report.samples, report.n_parameters) == (3, 13)
+
+
+# Planted mistakes
+
+
+def times(factor, dW, db):
+    for g in [*dW[1:], *db[1:]]:
+        g[...] = factor * g
+
+
+def wrong_sign(net, X, Y, dW, db):
+    times(-1, dW, db)
+
+
+def double(net, X, Y, dW, db):
+    times(2, dW, db)
+
+
+def half(net, X, Y, dW, db):
+    times(0.5, dW, db)
+
+
+def no_mean_over_samples(net, X, Y, dW, db):
+    times(len(X), dW, db)
+
+
+def mean_of_samples_summed_over_outputs(net, X, Y, dW, db):
+    times(net.n[-1], dW, db)
+
+
+def all_zero(net, X, Y, dW, db):
+    times(0, dW, db)
+
+
+def in_float32(net, X, Y, dW, db):
+    for g in [*dW[1:], *db[1:]]:
+        g[...] = g.astype(np.float32)
+
+
+def weight_decay(net, X, Y, dW, db):
+    for l in range(1, net.L + 1):
+        dW[l] += 1e-4 * net.W[l]
+
+
+def steps(delta, l, t, dW, db):
+    """Use another delta^l in (BP3) and (BP4)."""
+    db[l][...] = delta.sum(axis=0)
+    dW[l][...] = delta.T @ t.a[l - 1]
+
+
+def slope(net, t, l):
+    return reference.ACTIVATIONS[net.layers[l - 1].activation][1](t.z[l])
+
+
+def no_slope_in_layer_1(net, X, Y, dW, db):
+    t = net.trace(X, Y)
+    steps(t.delta[2] @ net.W[2], 1, t, dW, db)
+
+
+def no_slope_in_layer_2(net, X, Y, dW, db):
+    t = net.trace(X, Y)
+    delta = t.delta[3] @ net.W[3]
+    steps(delta, 2, t, dW, db)
+    steps((delta @ net.W[2]) * slope(net, t, 1), 1, t, dW, db)
+
+
+def slope_of_a_instead_of_z(net, X, Y, dW, db):
+    t = net.trace(X, Y)
+    df = reference.d_sigmoid(t.a[2])
+    steps((t.delta[3] @ net.W[3]) * df, 2, t, dW, db)
+
+
+def tanh_slope_without_square(net, X, Y, dW, db):
+    t = net.trace(X, Y)
+    steps((t.delta[2] @ net.W[2]) * (1 - t.a[1]), 1, t, dW, db)
+
+
+def transposed_weights_on_the_way_back(net, X, Y, dW, db):
+    t = net.trace(X, Y)
+    steps((t.delta[2] @ net.W[2].T) * slope(net, t, 1), 1, t, dW, db)
+
+
+def transposed_square(net, X, Y, dW, db):
+    dW[2][...] = dW[2].T.copy()
+
+
+def no_bias_gradient(net, X, Y, dW, db):
+    db[2][...] = 0
+
+
+def no_bias_gradient_anywhere(net, X, Y, dW, db):
+    for l in range(1, net.L + 1):
+        db[l][...] = 0
+
+
+def mean_of_the_bias(net, X, Y, dW, db):
+    db[1] /= len(X)
+
+
+def stale_activation(net, X, Y, dW, db):
+    t = net.trace(X, Y)
+    dW[3][...] = t.delta[3].T @ np.roll(t.a[2], 1, axis=0)
+
+
+def z_instead_of_a(net, X, Y, dW, db):
+    t = net.trace(X, Y)
+    dW[2][...] = t.delta[2].T @ t.z[1]
+
+
+def last_column(net, X, Y, dW, db):
+    dW[1][:, -1] = 0
+
+
+def last_row(net, X, Y, dW, db):
+    dW[3][-1] = dW[3][0]
+
+
+def columns_shifted(net, X, Y, dW, db):
+    dW[1][...] = np.roll(dW[1], 1, axis=1)
+
+
+def last_sample_left_out(net, X, Y, dW, db):
+    t = net.trace(X, Y)
+    for l in range(1, net.L + 1):
+        dW[l] -= t.delta[l][-1:].T @ t.a[l - 1][-1:]
+        db[l] -= t.delta[l][-1]
+
+
+def first_sample_twice_in_the_bias(net, X, Y, dW, db):
+    t = net.trace(X, Y)
+    db[2] += t.delta[2][0]
+
+
+def units_swapped(net, X, Y, dW, db):
+    db[1][[0, 1]] = db[1][[1, 0]]
+
+
+def one_entry(net, X, Y, dW, db):
+    dW[2][1, 3] *= 1.01
+
+
+def one_bias(net, X, Y, dW, db):
+    db[3][1] += 0.01
+
+
+def not_a_number(net, X, Y, dW, db):
+    dW[1][2, 1] = math.nan
+
+
+def infinite(net, X, Y, dW, db):
+    db[2][0] = math.inf
+
+
+def clipped(net, X, Y, dW, db):
+    np.clip(dW[3], -1e-2, 1e-2, out=dW[3])
+
+
+MISTAKES = [
+    wrong_sign,
+    double,
+    half,
+    no_mean_over_samples,
+    mean_of_samples_summed_over_outputs,
+    all_zero,
+    weight_decay,
+    no_slope_in_layer_1,
+    no_slope_in_layer_2,
+    slope_of_a_instead_of_z,
+    tanh_slope_without_square,
+    transposed_weights_on_the_way_back,
+    transposed_square,
+    no_bias_gradient,
+    no_bias_gradient_anywhere,
+    mean_of_the_bias,
+    stale_activation,
+    z_instead_of_a,
+    last_column,
+    last_row,
+    columns_shifted,
+    last_sample_left_out,
+    first_sample_twice_in_the_bias,
+    units_swapped,
+    one_entry,
+    one_bias,
+    not_a_number,
+    infinite,
+    clipped,
+]
+
+
+def assert_found(report, expected):
+    assert not report.passed
+    assert not report
+    assert expected, "the mistake changes nothing"
+    worst = report.worst
+    assert (worst.layer, worst.name, worst.j, worst.k) in expected
+    assert worst.analytic != worst.numeric
+    assert str(worst) in report.reason
+    assert [c.layer for c in report.layers if not c.passed] == sorted({p[0] for p in expected})
+    assert str(report).splitlines()[-1] == f"gradient check: FAILED at {worst}"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda f: f.__name__)
+def test_planted_mistake_is_found_and_located(mistake, dtype):
+    X, Y = data(3, 2)
+    planted = Planted(network(dtype=dtype), mistake)
+    report = cr.gradcheck(planted, X, Y)
+    assert_found(report, changed(planted.copy("float64"), X, Y))
+    assert "differences of the cost" in report.reason
+    assert not report.max_error <= 1e-6
+    errors = {"W": report.errors_W, "b": report.errors_b}[report.worst.name][report.worst.layer]
+    place = (report.worst.j - 1, report.worst.k and report.worst.k - 1)[: errors.ndim]
+    assert errors[place] == report.max_error or math.isnan(report.worst.analytic)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda f: f.__name__)
+def test_mistake_of_the_float32_code_alone_is_found(mistake):
+    X, Y = (part.astype(np.float32) for part in data(3, 2))
+    planted = Planted(network(dtype="float32"), mistake, dtypes=("float32",))
+    report = cr.gradcheck(planted, X, Y)
+    assert_found(report, changed(planted, X, Y))
+    assert "float32" in report.reason
+    assert report.max_error <= 1e-6  # the float64 twin is right
+
+
+def test_small_error_is_found_by_the_reference():
+    X, Y = data(3, 2)
+    planted = Planted(network(), in_float32)  # 6e-8: too small for differences
+    report = cr.gradcheck(planted, X, Y)
+    assert_found(report, changed(planted, X, Y))
+    assert "the reference" in report.reason
+    assert report.max_error <= 1e-6
+
+
+def test_error_outside_the_sample_is_found_by_the_reference():
+    net = network(("tanh", "identity"), (20, 1), 10)
+    X, Y = data(10, 1)
+
+    left_out = np.argwhere(np.isnan(cr.gradcheck(net, X, Y, max_parameters=30).errors_W[1]))
+    j, k = left_out[-1]
+
+    def mistake(net, X, Y, dW, db):
+        dW[1][j, k] *= 1.001
+
+    report = cr.gradcheck(Planted(net, mistake), X, Y, max_parameters=30)
+    assert_found(report, {(1, "W", j + 1, k + 1)})
+    assert "the reference" in report.reason
+
+
+def test_mistake_of_network_and_reference_is_found_by_differences(monkeypatch):
+    f, _ = reference.ACTIVATIONS["tanh"]
+    monkeypatch.setitem(reference.ACTIVATIONS, "tanh", (f, lambda z: 1 - f(z)))
+    X, Y = data(3, 2)
+    planted = Planted(network(), tanh_slope_without_square)
+    report = cr.gradcheck(planted, X, Y)
+    assert_found(report, changed(planted, X, Y))
+    assert max(c.reference_error for c in report.layers) < 1e-13
+    assert report.max_error > 1e-3
+
+
+def test_wrong_cost_is_found():
+    report = cr.gradcheck(Planted(network(), lambda *_: None, cost=lambda C: C / 2), *data(3, 2))
+    assert not report
+    assert "2 times" in report.reason
+    report = cr.gradcheck(Planted(network(), lambda *_: None, cost=lambda _: math.nan), *data(3, 2))
+    assert not report
+
+
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        (wrong_sign, "-1 times"),
+        (half, "0.5 times"),
+        (no_mean_over_samples, "6 times"),
+        (all_zero, "All are 0."),
+        (transposed_square, "dW^2 is transposed"),
+        (no_bias_gradient_anywhere, "(BP3)"),
+        (no_slope_in_layer_1, "Layers above 1 are right"),
+        (no_slope_in_layer_2, "Layers above 2 are right"),
+    ],
+)
+def test_hint_names_the_kind_of_mistake(mistake, words):
+    assert words in cr.gradcheck(Planted(network(), mistake), *data(3, 2)).reason
+
+
+def test_one_wrong_entry_is_the_only_one():
+    report = cr.gradcheck(Planted(network(), one_entry), *data(3, 2))
+    assert (report.worst.layer, report.worst.name, report.worst.j, report.worst.k) == (2, "W", 2, 4)
+    assert report.worst.analytic == pytest.approx(1.01 * report.worst.numeric, rel=1e-6)
+    large = [part > 1e-6 for part in [*report.errors_W[1:], *report.errors_b[1:]]]
+    assert sum(int(part.sum()) for part in large) == 1
+    assert "1 of 46 derivatives" in report.reason
+    assert "times" not in report.reason
+
+
+def test_no_layer_is_above_the_last():
+    assert "Layers above" not in cr.gradcheck(Planted(network(), clipped), *data(3, 2)).reason
+
+
+# The tolerances
+
+
+def with_large_derivatives(factor):
+    """Inputs times `factor`, and their weights divided by it; the largest derivative."""
+    net = network()
+    X, Y = data(3, 2)
+    X, net.W[1] = factor * X, net.W[1] / factor
+    g = net.gradient(X, Y)
+    return X, Y, net, max(np.abs(part).max() for part in [*g.dW, *g.db])
+
+
+def test_errors_are_relative_to_the_derivative_and_to_a_hundredth_of_the_largest():
+    for factor in (1.0, 100.0):
+        X, Y, net, largest = with_large_derivatives(factor)
+        assert bool(largest > 1) is (factor > 1)
+        report = cr.gradcheck(net, X, Y)
+        worst = report.worst
+        size = abs(worst.analytic) + 0.01 * max(1, largest)
+        assert report.max_error == pytest.approx(abs(worst.analytic - worst.numeric) / size)
+
+
+@pytest.mark.parametrize("factor", [1.0, 100.0])
+@pytest.mark.parametrize("place", [(0, 1), (3, 2)])
+def test_tolerance_of_differences(place, factor):
+    X, Y, net, largest = with_large_derivatives(factor)
+    allowed = 1e-6 * abs(net.gradient(X, Y).dW[1][place]) + 1e-8 * max(1, largest)
+
+    def mistake(size):
+        def add(net, X, Y, dW, db):
+            dW[1][place] += size * allowed
+
+        return cr.gradcheck(Planted(net, add), X, Y)
+
+    assert "the reference" in mistake(0.8).reason
+    assert "the differences of the cost" in mistake(1.2).reason
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_tolerance_of_the_reference(dtype):
+    net = network(dtype=dtype)
+    X, Y = (part.astype(dtype) for part in data(3, 2))
+    u = {"float32": 2.0**-24, "float64": 2.0**-53}[dtype]
+    W, b, _ = rounding(net.copy("float64"), X.astype(float), Y.astype(float), u)
+
+    def mistake(size):
+        def add_to_weight(net, X, Y, dW, db):
+            dW[2][1, 2] += size * W[2][1, 2]
+
+        def add_to_bias(net, X, Y, dW, db):
+            db[1][3] += size * b[1][3]
+
+        return [
+            cr.gradcheck(Planted(net, add, dtypes=(dtype,)), X, Y).passed
+            for add in (add_to_weight, add_to_bias)
+        ]
+
+    assert mistake(0.85) == mistake(-0.85) == [True, True]
+    assert mistake(1.15) == mistake(-1.15) == [False, False]
+
+
+def test_two_costs_per_parameter_and_steps_relative_to_it():
+    net = network(("tanh", "identity"), (2, 1), 1)
+    net.W[1] = [[-50.0], [0.125]]
+    seen = []
+
+    class Watched(Planted):
+        def copy(self, dtype=None):
+            return Watched(self.net.copy(dtype), self.mistake)
+
+        def cost(self, X, Y, loss="mse"):
+            seen.append(self.net.W[1][:, 0].tolist())
+            return self.net.cost(X, Y, loss)
+
+    X, Y = data(1, 1)
+    assert cr.gradcheck(Watched(net, lambda *_: None), 0.01 * X, Y).passed
+    assert len(seen) == 2 * 7
+    steps = sorted(w - old for pair in seen for w, old in zip(pair, [-50, 0.125], strict=True))
+    np.testing.assert_allclose(steps[:2], [-50 * 6.06e-6, -6.06e-6], rtol=1e-6)
+    np.testing.assert_allclose(steps[-2:], [6.06e-6, 50 * 6.06e-6], rtol=1e-6)
+    assert not any(steps[2:-2])
+
+
+def rounding(net, X, Y, u=2.0**-53):
+    """The bounds of rounding, per parameter, and the deviation of the cost."""
+    theta = room._Parameters(net)
+    _, _, bound, deviation = room._reference(theta, X, Y, u)
+    parts = {"W": [None], "b": [None]}
+    for l in range(1, net.L + 1):
+        for name, part in parts.items():
+            part.append(theta.part(bound, l, name))
+    return parts["W"], parts["b"], deviation
+
+
+DEEP = [*([name] * 2 for name in ACTIVATIONS), ["gelu", "sigmoid", "relu", "tanh"]]
+
+
+@pytest.mark.parametrize("names", DEEP, ids="-".join)
+def test_bound_of_rounding_is_above_the_errors_of_float32_and_not_far(names):
+    """Errors of the reference run in float32, in units of the bound: 1 is 22 deviations."""
+    ratios, cost_ratios = [], []
+    for seed in range(20):
+        net = network((*names, "identity"), (6,) * len(names) + (2,), 4, seed=seed, dtype="float32")
+        X, Y = (part.astype(np.float32) for part in data(4, 2, 20, seed))
+        twin = net.copy("float64")
+        W, b, deviation = rounding(twin, X.astype(float), Y.astype(float), 2.0**-24)
+        chosen = [layer.activation for layer in net.layers]
+        C, dW, db = reference.gradient([None, *net.W], [None, *net.b], chosen, X, Y)
+        exact_C, exact_dW, exact_db = reference.gradient(
+            [None, *twin.W], [None, *twin.b], chosen, X.astype(float), Y.astype(float)
+        )
+        cost_ratios.append((C - exact_C) / deviation)
+        for l in range(1, net.L + 1):
+            ratios.append(((dW[l] - exact_dW[l])[W[l] > 0] / W[l][W[l] > 0]).ravel())
+            ratios.append(((db[l] - exact_db[l])[b[l] > 0] / b[l][b[l] > 0]).ravel())
+            assert (W[l] <= 1e-4 * np.abs(exact_dW[l]).max()).all()
+    ratios = np.concatenate(ratios)
+    assert np.abs(ratios).max() < 0.2
+    assert 0.003 < np.sqrt(np.mean(ratios**2)) < 0.03
+    assert np.abs(cost_ratios).max() < 4
+    assert 0.05 < np.sqrt(np.mean(np.square(cost_ratios))) < 1
+
+
+@pytest.mark.parametrize("names", DEEP, ids="-".join)
+def test_bound_of_rounding_scales_as_the_terms_do(names):
+    n = len(names)
+    net = network((*names, "identity"), (6,) * n + (2,), 4)
+    X, Y = data(4, 2, 20)
+    W, b, deviation = rounding(net, X, Y)
+
+    def expect(other, W_factors, b_factors, cost_factor, rtol=1e-13):
+        for l in range(1, n + 2):
+            np.testing.assert_allclose(other[0][l], W_factors(l) * W[l], rtol=rtol)
+            np.testing.assert_allclose(other[1][l], b_factors(l) * b[l], rtol=rtol)
+        np.testing.assert_allclose(other[2], cost_factor * deviation, rtol=rtol)
+
+    # Proportional to the unit roundoff.
+    twice = rounding(net, X, Y, 2.0**-52)
+    expect(twice, lambda l: 2, lambda l: 2, 2, rtol=1e-6)
+    # The same when inputs, or outputs and targets, change their signs.
+    other = net.copy()
+    other.W[1] = -other.W[1]
+    expect(rounding(other, -X, Y), lambda l: 1, lambda l: 1, 1)
+    other = net.copy()
+    other.W[n + 1], other.b[n + 1] = -other.W[n + 1], -other.b[n + 1]
+    expect(rounding(other, X, -Y), lambda l: 1, lambda l: 1, 1)
+    # Inputs twice as large and their weights half: dC/dw^1 is twice as large.
+    other = net.copy()
+    other.W[1] = other.W[1] / 2
+    expect(rounding(other, 2 * X, Y), lambda l: 2 if l == 1 else 1, lambda l: 1, 1)
+    # Outputs and targets twice as large: the cost is 4 times as large, dC/dtheta^L twice.
+    other = net.copy()
+    other.W[n + 1], other.b[n + 1] = 2 * other.W[n + 1], 2 * other.b[n + 1]
+    factors = [4] * (n + 1) + [2]
+    expect(rounding(other, X, 2 * Y), lambda l: factors[l], lambda l: factors[l], 4)
+    # Every sample twice: sums are twice as long, their terms half as large.
+    doubled = rounding(net, np.repeat(X, 2, axis=0), np.repeat(Y, 2, axis=0))
+    for l in range(1, n + 2):
+        ratio = doubled[0][l][W[l] > 0] / W[l][W[l] > 0]
+        assert ((ratio > 0.5) & (ratio < 1.5)).all()
+    # A hidden tanh unit with all its signs changed is the same unit.
+    for l in (l for l, name in enumerate(names, 1) if name == "tanh"):
+        other = net.copy()
+        other.W[l][2], other.b[l][2] = -other.W[l][2], -other.b[l][2]
+        other.W[l + 1][:, 2] = -other.W[l + 1][:, 2]
+        expect(rounding(other, X, Y), lambda _: 1, lambda _: 1, 1)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_small_error_is_found_in_every_layer(name):
+    X, Y = data(3, 2, 30)
+    planted = Planted(network((name, name, "identity"), (5, 4, 2)), in_float32)
+    report = cr.gradcheck(planted, X, Y)
+    assert [c.layer for c in report.layers if not c.passed] == [1, 2, 3]
+
+
+def test_curvature_and_jump_are_those_of_the_activations():
+    z = np.linspace(-6, 6, 120_001)
+    for name, (_, df) in reference.ACTIVATIONS.items():
+        slope = df(z)
+        jump = np.abs(np.diff(slope)).max()
+        assert room.JUMP.get(name, 0) == pytest.approx(jump if jump > 0.1 else 0, abs=1e-12)
+        curvature = np.abs(np.gradient(slope, z)).max() if jump < 0.1 else 0
+        assert room.CURVATURE.get(name, 0) == pytest.approx(curvature, abs=1e-6)
+
+
+def test_derivatives_too_small_for_float32():
+    net = cr.Network([cr.Dense(1), cr.Dense(1)], 1, dtype="float32")
+    net.W[1], net.b[1], net.W[2], net.b[2] = [[1e-3]], [0.0], [[1e-21]], [0.0]
+    # delta^1 = 2e-42 has ten bits left, and is multiplied by x = 1000
+    report = cr.gradcheck(net, [[1e3]], [[0.0]])
+    assert report.passed
+    assert 1e-6 < report.layers[0].float32_error < 1e-3
+
+
+def test_reference_error_is_relative_to_the_largest_of_the_layer():
+    report = cr.gradcheck(Planted(network(dtype="float32"), double), *data(3, 2))
+    for c in report.layers:
+        assert c.reference_error == pytest.approx(1)
+        assert c.float32_error == pytest.approx(1, rel=1e-5)
+
+
+# Kinks
+
+
+def kink_network(dtype="float64"):
+    """Case N20: for sample 1 the first relu unit has z = 0 exactly."""
+    net = cr.Network([cr.Dense(2, "relu"), cr.Dense(1)], 2, dtype=dtype)
+    net.W[1], net.b[1] = [[1.0, -0.5], [0.25, 1.0]], [-0.5, 0.125]
+    net.W[2], net.b[2] = [[1.5, -2.0]], [0.25]
+    return net, [[1.0, 1.0], [2.0, 0.5]], [[1.0], [3.0]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_parameter_at_a_kink_is_left_out_and_counted(dtype):
+    report = cr.gradcheck(*kink_network(dtype))
+    assert report.passed, str(report)
+    assert (report.kinks, report.n_checked, report.n_parameters) == (3, 6, 9)
+    np.testing.assert_array_equal(np.isnan(report.errors_W[1]), [[True, True], [False, False]])
+    np.testing.assert_array_equal(np.isnan(report.errors_b[1]), [True, False])
+    assert not np.isnan(report.errors_W[2]).any()
+    assert [c.kinks for c in report.layers] == [3, 0]
+    assert "3 derivatives left out" in str(report)
+
+
+def test_mistake_beside_a_kink_is_found():
+    net, X, Y = kink_network()
+
+    def mistake(net, X, Y, dW, db):
+        dW[1][1, 0] *= 1.001
+
+    assert_found(cr.gradcheck(Planted(net, mistake), X, Y), {(1, "W", 2, 1)})
+
+
+def test_gross_mistake_at_a_kink_is_found_by_the_reference():
+    net, X, Y = kink_network()
+
+    def mistake(net, X, Y, dW, db):
+        db[1][0] += 100.0
+
+    assert_found(cr.gradcheck(Planted(net, mistake), X, Y), {(1, "b", 1, None)})
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_unit_within_rounding_of_its_kink_may_be_on_or_off(sign):
+    # The second layer's first unit has z = -8e-16 for sample 1, a sum of terms of size 1.
+    net = network(("silu", "relu", "identity"), (2, 2, 1), 1)
+    X, Y = [[1.0], [-0.5]], [[3.0 * sign], [1.0]]
+    net.W[1], net.b[1] = [[-2.0], [1.0]], [0.0, 0.5]  # silu'(-2) < 0
+    net.W[2], net.b[2] = [[1.0, -1.5], [0.5, 1.0]], [0.0, 0.25]
+    net.W[3] = [[sign, -0.5]]
+    net.b[2] = net.b[2] - [net.trace(X, Y).z[2][0, 0] + 8e-16, 0.0]
+    t = net.trace(X, Y)
+    assert -2e-15 < t.z[2][0, 0] < 0
+
+    def switch(share):
+        """As if the unit were on by `share` for sample 1, and its share of all layers below."""
+
+        def mistake(net, X, Y, dW, db):
+            on = np.zeros((2, 2))
+            on[0, 0] = share * (t.delta[3] @ net.W[3])[0, 0]
+            below = (on @ net.W[2]) * slope(net, t, 1)
+            dW[2] += on.T @ t.a[1]
+            db[2] += on.sum(axis=0)
+            dW[1] += below.T @ t.a[0]
+            db[1] += below.sum(axis=0)
+
+        return cr.gradcheck(Planted(net, mistake), X, Y)
+
+    assert switch(0).passed
+    assert switch(1).passed
+    for share in (1.1, -1.1):
+        report = switch(share)
+        assert not report.passed
+        assert [c.layer for c in report.layers if not c.passed] == [1, 2]
+        # Each of these derivatives alone is above its bound.
+        assert "7 of 13 derivatives" in report.reason
+
+
+def test_relu_slope_at_zero_is_zero():
+    # One sample of zeros and no bias: z = 0 without any rounding, so relu'(0) can be told.
+    net = network(("relu", "identity"), (3, 1), 2)
+    net.b[1] = np.zeros(3)
+    X, Y = [[0.0, 0.0], [1.0, 2.0], [-1.0, 3.0]], [[1.0], [2.0], [3.0]]
+    assert cr.gradcheck(net, X, Y).passed
+
+    def slope_one_at_zero(net, X, Y, dW, db):
+        t = net.trace(X, Y)
+        db[1] += (t.delta[2] @ net.W[2])[0]
+
+    report = cr.gradcheck(Planted(net, slope_one_at_zero), X, Y)
+    assert not report
+    assert (report.worst.layer, report.worst.name) == (1, "b")
+
+
+def test_kink_within_the_step_is_checked_with_a_smaller_one(monkeypatch):
+    net = cr.Network([cr.Dense(1, "relu"), cr.Dense(1)], 1, dtype="float64")
+    net.W[1], net.b[1], net.W[2], net.b[2] = [[1.0]], [1e-6], [[2.0]], [0.5]
+    X, Y = [[0.0], [1.0]], [[5.0], [1.0]]  # z = 1e-6 for the first sample, h = 6e-6
+    report = cr.gradcheck(net, X, Y)
+    assert report.passed
+    assert report.kinks == 0
+    monkeypatch.setattr(room, "SHRINK", (1,))
+    report = cr.gradcheck(net, X, Y)
+    assert report.passed
+    assert report.kinks == 1
+    assert math.isnan(report.errors_b[1][0])
+
+
+def test_only_kinks_do_not_pass():
+    net = cr.Network([cr.Dense(1, "leaky_relu")], 1, dtype="float64")
+    net.W[1], net.b[1] = [[1.0]], [-1.0]
+    report = cr.gradcheck(net, [[1.0]], [[2.0]])
+    assert not report
+    assert (report.kinks, report.n_checked) == (2, 0)
+    assert report.reason.startswith("No derivative could be held against a difference")
+
+
+# Nothing to check, nothing to see
+
+
+def test_dead_network_does_not_pass():
+    net = cr.Network([cr.Dense(2, "relu")], 1, dtype="float64")
+    net.b[1] = [-100.0, -100.0]
+    report = cr.gradcheck(net, *data(1, 2))
+    assert not report
+    assert report.reason.startswith("Every derivative is exactly 0")
+    assert str(report).splitlines()[-1] == "gradient check: FAILED"
+
+
+def test_cost_zero_does_not_pass():
+    net = network()
+    X, _ = data(3, 2)
+    assert cr.gradcheck(net, X, net(X)).reason.startswith("Every derivative is exactly 0")
+
+
+def test_one_dead_layer_passes():
+    net = network(("relu", "identity"), (2, 1), 2)
+    net.b[1] = [-100.0, -100.0]
+    assert cr.gradcheck(net, *data(2, 1)).passed  # dC/db^2 is not 0
+
+
+# Differences that cannot know better
+
+
+def test_strongly_bent_cost_is_checked_with_smaller_steps(monkeypatch):
+    net = network(("tanh", "identity"), (4, 1), 2)
+    X, Y = data(2, 1)
+    X = 400 * X
+    net.W[1] = 0.01 * net.W[1]
+    assert cr.gradcheck(net, X, Y).passed
+    monkeypatch.setattr(room, "SHRINK", (1,))
+    assert not cr.gradcheck(net, X, Y).passed  # C''' h^2 is too large for the first step
+
+
+def test_large_cost_at_its_minimum(monkeypatch):
+    # The gradient is small, the cost is not: its rounding divided by h is above the tolerance.
+    net = network(("identity",), (1,), 2)
+    X, Y = data(2, 1, 40)
+    Y = 1e4 * Y
+    best = np.linalg.lstsq(np.c_[X, np.ones(40)], Y, rcond=None)[0]
+    net.W[1], net.b[1] = best[:2].T, best[2]
+    assert cr.gradcheck(net, X, Y).passed
+    monkeypatch.setattr(room, "DEVIATIONS", 1e-3)
+    assert not cr.gradcheck(net, X, Y).passed
+
+
+# The sample
+
+
+def test_sample_of_the_parameters():
+    net = network(("tanh", "identity"), (50, 1), 20)
+    X, Y = data(20, 1)
+    report = cr.gradcheck(net, X, Y, max_parameters=100)
+    assert report.passed
+    assert (report.n_checked, report.n_parameters) == (100, 1101)
+    assert "random sample of 100 of the parameters" in str(report)
+    for part in [*report.errors_W[1:], *report.errors_b[1:]]:
+        assert (~np.isnan(part)).sum() >= min(8, part.size)
+    again = cr.gradcheck(net, X, Y, max_parameters=100)
+    other = cr.gradcheck(net, X, Y, max_parameters=100, seed=1)
+    np.testing.assert_array_equal(report.errors_W[1], again.errors_W[1])
+    assert (np.isnan(report.errors_W[1]) != np.isnan(other.errors_W[1])).any()
+    assert cr.gradcheck(net, X, Y, max_parameters=1).n_checked == 1
+    assert cr.gradcheck(net, X, Y, max_parameters=1101).n_checked == 1101
+    assert "sample of" not in str(cr.gradcheck(net, X, Y, max_parameters=1101))
+
+
+# The report
+
+
+def test_report():
+    net = network(("relu", "sigmoid", "identity"), (12, 4, 2), 11, dtype="float32")
+    X, Y = data(11, 2)
+    report = cr.gradcheck(net, X, Y)
+    assert isinstance(report, cr.GradientCheck)
+    assert bool(report) is report.passed is True
+    assert 0 < report.seconds < 60
+    assert report.network == str(net)
+    assert [c.kind for c in report.layers] == ["12 x 11 relu", "4 x 12 sigmoid", "2 x 4 identity"]
+    assert report.errors_W[0] is report.errors_b[0] is None
+    assert [part.shape for part in report.errors_W[1:]] == [(12, 11), (4, 12), (2, 4)]
+    assert [part.shape for part in report.errors_b[1:]] == [(12,), (4,), (2,)]
+    largest = max(np.nanmax(part) for part in [*report.errors_W[1:], *report.errors_b[1:]])
+    assert report.max_error == largest == max(c.max_error for c in report.layers)
+    worst = report.worst
+    errors = {"W": report.errors_W, "b": report.errors_b}[worst.name][worst.layer]
+    assert errors[(worst.j - 1, worst.k and worst.k - 1)[: errors.ndim]] == largest
+    g = net.copy(dtype="float64").gradient(X, Y)
+    derivative = {"W": g.dW, "b": g.db}[worst.name][worst.layer]
+    assert derivative[(worst.j - 1, worst.k and worst.k - 1)[: errors.ndim]] == worst.analytic
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        report.passed = False
+    with pytest.raises(ValueError, match="read-only"):
+        report.errors_W[1][0, 0] = 0
+
+
+def test_places_are_named_as_in_the_lecture():
+    assert str(room.Place(1, "W", 2, 1, 0.0, 0.0)) == "dC/dw^1_21"
+    assert str(room.Place(1, "W", 9, 9, 0.0, 0.0)) == "dC/dw^1_99"
+    assert str(room.Place(2, "W", 17, 4, 0.0, 0.0)) == "dC/dw^2_17,4"
+    assert str(room.Place(3, "W", 4, 10, 0.0, 0.0)) == "dC/dw^3_4,10"
+    assert str(room.Place(3, "b", 12, None, 0.0, 0.0)) == "dC/db^3_12"
+
+
+def test_table():
+    net = network(("leaky_relu",) * 3, (120, 33, 10), 100, dtype="float32")
+    X, Y = data(100, 10)
+    for report in (
+        cr.gradcheck(net, X, Y, max_parameters=200),
+        cr.gradcheck(Planted(net, transposed_weights_at_the_end), X, Y, max_parameters=200),
+        cr.gradcheck(*kink_network()),
+    ):
+        text = str(report)
+        assert text.isascii()
+        assert max(map(len, text.splitlines())) <= 80
+        for c in report.layers:
+            row = next(line for line in text.splitlines() if line.startswith(f"{c.layer:5}  "))
+            assert row.split()[1:5] == c.kind.split()
+            assert f"{c.max_error:.1e}" in row
+            assert row.endswith("<-") is not c.passed
+        assert ("float32" in text) is (report.layers[0].float32_error is not None)
+        assert "(C(theta + h) - C(theta - h)) / 2h" in text
+        words = "PASSED" if report.passed else "FAILED"
+        assert text.splitlines()[-1].startswith(f"gradient check: {words}")
+        assert text.splitlines()[-1].endswith(f" at {report.worst}")
+    passed = cr.gradcheck(network(("tanh", "identity"), (90, 1), 9), *data(9, 1))
+    assert "gradient check: PASSED, 991 derivatives, worst" in str(passed)
+    assert f" {passed.max_error:.1e} at dC/d" in str(passed)
+    assert room._count(4929, "derivative") == "4 929 derivatives"
+    assert "on 1 sample is" in str(cr.gradcheck(network(), *data(3, 2, 1)))
+    assert "sample of 7 of" in str(cr.gradcheck(*kink_network(), max_parameters=7))
+
+
+def transposed_weights_at_the_end(net, X, Y, dW, db):
+    dW[2] *= 3
+
+
+# Arguments
+
+
+def test_wrong_arguments():
+    net = network()
+    X, Y = data(3, 2)
+    with pytest.raises(ValueError, match="mse"):
+        cr.gradcheck(net, X, Y, loss="mae")
+    with pytest.raises(ValueError, match="max_parameters"):
+        cr.gradcheck(net, X, Y, max_parameters=0)
+    with pytest.raises(TypeError, match="max_parameters"):
+        cr.gradcheck(net, X, Y, max_parameters=2.5)
+    with pytest.raises(ValueError, match="seed"):
+        cr.gradcheck(net, X, Y, seed=-1)
+    with pytest.raises(ValueError, match=r"0 sample"):
+        cr.gradcheck(net, X[:0], Y[:0])
+    with pytest.raises(ValueError, match="X"):
+        cr.gradcheck(net, X[:, :2], Y)
+    X[1, 2] = math.nan
+    with pytest.raises(ValueError, match="X"):
+        cr.gradcheck(net, X, Y)
