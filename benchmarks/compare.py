@@ -170,10 +170,12 @@ def measure(workload: Workload, threads: int, rounds: int) -> dict[str, float]:
             candidate.run(1)
             start = time.perf_counter()
             candidate.run(3)
-            steps[name] = max(4, int(0.03 / ((time.perf_counter() - start) / 3)))
+            steps[name] = max(8, int(0.15 / ((time.perf_counter() - start) / 3)))
         times: dict[str, list[float]] = {name: [] for name in candidates}
         for _ in range(rounds):
             for name, candidate in candidates.items():
+                time.sleep(0.1)  # the other's threads spin for a while after their last call
+                candidate.run(1)
                 start = time.perf_counter()
                 candidate.run(steps[name])
                 times[name].append((time.perf_counter() - start) / steps[name] * 1e6)

@@ -41,6 +41,11 @@ std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t multiple) {
 }
 
 template <class T>
+bool is_wide(const Network<T>& net, int l) {
+  return static_cast<std::ptrdiff_t>(net.n(l) * sizeof(T)) > kWideRow;
+}
+
+template <class T>
 int stripe_rows(const Network<T>& net, int l, int threads) {
   const std::ptrdiff_t row_bytes = padded<T>(net.n(l)) * static_cast<std::ptrdiff_t>(sizeof(T));
   const std::ptrdiff_t fits = kStripeBytes / row_bytes / kStripeGrain * kStripeGrain;
@@ -85,8 +90,7 @@ Weights<T>::Weights(const Network<T>& net, For use)
     : net_(net), kernels_(chainrule::kernels<T>()), forward_(net.L() + 1), backward_(net.L() + 1) {
   const std::ptrdiff_t panel = kernels_.panel;
   for (int l = 1; l <= net.L(); ++l) {
-    const bool wide = static_cast<std::ptrdiff_t>(net.n(l) * sizeof(T)) > kWideRow;
-    if (use != For::few_rows && wide)
+    if (use != For::few_rows && is_wide(net, l))
       forward_[l].reset(checked_multiply(round_up(net.n(l), panel), net.n(l - 1) + 1));
     // With one output W^l is one row of inputs already.
     if (use == For::both && l > 1 && net.n(l) > 1)
@@ -142,6 +146,7 @@ Passes<T>::Passes(const Network<T>& net, std::ptrdiff_t most_rows, int threads, 
       a(net.L() + 1),
       z(net.L() + 1),
       delta(net.L() + 1),
+      panels_(net.L() + 1),
       gradient_(net.L() + 1),
       stripes_(threads) {
   std::ptrdiff_t row_bytes = padded<T>(net.n(net.L()) + 1) * sizeof(T);  // of Y
@@ -159,17 +164,19 @@ Passes<T>::Passes(const Network<T>& net, std::ptrdiff_t most_rows, int threads, 
   group_ = std::max<std::ptrdiff_t>(group_ / kSampleBlock, 1) * kSampleBlock;
   group_ = std::min(group_, round_up(std::max<std::ptrdiff_t>(most_rows, 1), kSampleBlock));
   if (keep == Keep::everything) group_ = round_up(most_rows, kSampleBlock);
-  const std::ptrdiff_t held = std::min(group_, std::max<std::ptrdiff_t>(most_rows, 1));
+  held_ = std::min(group_, std::max<std::ptrdiff_t>(most_rows, 1));
 
   for (int l = 0; l <= net.L(); ++l) {
-    a[l].reset(checked_multiply(held, ld[l]));
+    a[l].reset(checked_multiply(held_, ld[l]));
     if (l == 0 || keep == Keep::forward) continue;
-    delta[l].reset(checked_multiply(held, ld[l]));
-    if (keep == Keep::everything || needs_z(net.f[l])) z[l].reset(checked_multiply(held, ld[l]));
+    delta[l].reset(checked_multiply(held_, ld[l]));
+    if (is_wide(net, l))
+      panels_[l].reset(checked_multiply(held_, round_up(net.n(l), kernels.panel)));
+    if (keep == Keep::everything || needs_z(net.f[l])) z[l].reset(checked_multiply(held_, ld[l]));
     if (most_rows > group_) gradient_[l].reset(checked_multiply(net.n(l - 1) + 1, gradient_ld(l)));
   }
-  y_.reset(checked_multiply(held, ld[net.L()]));
-  row_cost_.reset(held);
+  y_.reset(checked_multiply(held_, ld[net.L()]));
+  row_cost_.reset(held_);
 
   // Stripes go to the threads in order, so that each has about the same number of products.
   double total = 0;
@@ -241,7 +248,11 @@ void Passes<T>::loss(Range rows, std::ptrdiff_t m, bool with_delta) {
 template <class T>
 void Passes<T>::backward(Range rows) {
   const int m = static_cast<int>(rows.end - rows.begin);
-  for (int l = net.L(); l > 1; --l) {
+  for (int l = net.L(); l >= 1; --l) {
+    if (panels_[l].size() > 0)
+      kernels.pack(panels_[l].data() + rows.begin * kernels.panel, held_ * kernels.panel,
+                   delta[l].data() + rows.begin * ld[l], ld[l], m, net.n(l));
+    if (l == 1) return;
     const T* above = delta[l].data() + rows.begin * ld[l];
     const std::ptrdiff_t at = rows.begin * ld[l - 1];
     // (BP2) delta^{l-1} = (delta^l W^l) * f'(z^{l-1})
@@ -276,7 +287,9 @@ void Passes<T>::add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, bool
     kernels.gradient(1, m, s.rows, delta_l, ld[s.l], {below, ld[s.l - 1], panel}, kSampleBlock, add,
                      g.p, 0, scratch);
   else
-    kernels.gradient(s.rows, m, net.n(s.l), below, ld[s.l - 1], {delta_l, ld[s.l], panel},
+    kernels.gradient(s.rows, m, net.n(s.l), below, ld[s.l - 1],
+                     panels_[s.l].size() > 0 ? Right<T>{panels_[s.l].data(), panel, held_ * panel}
+                                             : Right<T>{delta_l, ld[s.l], panel},
                      kSampleBlock, add, g.p, g.ld, scratch);
 }
 

@@ -111,8 +111,10 @@ class Passes {
   Block gradient_of(const Stripe& s, int rank);
   void add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, bool add, int rank);
 
-  std::ptrdiff_t group_;  // rows whose activations are held at once
-  std::ptrdiff_t block_;  // rows that go through all layers while they are in cache
+  std::ptrdiff_t group_;           // rows whose activations are held at once
+  std::ptrdiff_t block_;           // rows that go through all layers while they are in cache
+  std::ptrdiff_t held_ = 0;        // rows that there is room for
+  std::vector<Buffer<T>> panels_;  // delta of wide layers once more, as the gradient reads it
   Buffer<T> y_;
   Buffer<double> row_cost_;
   // A batch that is one group needs each stripe for a moment only: then a thread has room for one,

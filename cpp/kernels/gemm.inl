@@ -264,7 +264,7 @@ void gradient(int rows, int depth, int cols, const T* a, std::ptrdiff_t ld_a, Ri
               int block, bool add, T* dW, std::ptrdiff_t ld, T* scratch) {
   const Tiling tiling(rows);
   const bool copy_a = cols > kPanelsForCopy * kPanel<T>;
-  const bool copy_delta = tiling.tiles > kTilesForCopy;
+  const bool copy_delta = delta.rs != kPanel<T> && tiling.tiles > kTilesForCopy;
   T* const panel_copy = scratch + static_cast<std::ptrdiff_t>(block) * rows;
   for (int s = 0; s < depth; s += block) {
     const int samples = depth - s < block ? depth - s : block;
