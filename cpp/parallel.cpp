@@ -82,8 +82,10 @@ void Barrier::wait(int size) {
 }
 
 int worthwhile_threads(double flops, double parameters) {
-  // Half of the one-thread time at about 80 GFLOP/s has to exceed 2 us + 1 ns per parameter.
-  const double price = 2 * 80e9 * (2e-6 + 1e-9 * parameters);
+  // Half of the one-thread time at about 80 GFLOP/s has to exceed 150 us + 1 ns per parameter. In
+  // the best case 2 us would do; but when the other core is not quite free, a step that waits for
+  // it loses far more than a short one can win.
+  const double price = 2 * 80e9 * (150e-6 + 1e-9 * parameters);
   return flops > price ? max_threads() : 1;
 }
 

@@ -30,7 +30,7 @@ struct Team {
   }
 };
 
-// How many threads a piece of work is worth: the price of a second one is a few microseconds and
+// How many threads a piece of work is worth: the price of a second one is some time for waiting and
 // about 1 ns for each parameter, whose cache lines cross between the cores.
 int worthwhile_threads(double flops, double parameters);
 

@@ -1,5 +1,4 @@
 """The gradient check: no right network may fail it, and no planted mistake may pass it."""
-# ruff: noqa: E741  (l is the lecture's name for the number of a layer)
 
 import dataclasses
 import importlib

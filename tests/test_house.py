@@ -1,4 +1,4 @@
-"""The rules of the house: arrows point down, the map is true, tags are joined, objects are clean."""
+"""The rules of the house: arrows point down, the map is true, tags are joined, no weak symbols."""
 
 from __future__ import annotations
 

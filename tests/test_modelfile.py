@@ -1,5 +1,4 @@
 """Model files: the same bits after a round trip, and an error for every file that is not whole."""
-# ruff: noqa: E741  (l is the number of a layer)
 
 from __future__ import annotations
 

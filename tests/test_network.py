@@ -1,5 +1,4 @@
 """Network: its public names, the numbers on small cases, and that bad input changes nothing."""
-# ruff: noqa: E741  (l is the number of a layer)
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """The NumPy reference against numbers from outside: the lecture's cases, mpmath, complex steps."""
-# ruff: noqa: E741  (l is the lecture's name for the number of a layer)
 
 import ast
 import importlib.util

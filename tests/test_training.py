@@ -1,5 +1,4 @@
 """Trainer, fit, History: the numbers, how a training ends, and what a failing one leaves behind."""
-# ruff: noqa: E741  (l is the number of a layer)
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 `gradcheck(net, X, Y)` works on a float64 twin, so the network itself is never touched; a float32
 network's own gradient is held against the reference as well. Called by users and by the tests.
 """
-# ruff: noqa: E741  (l is the lecture's name for the number of a layer)
 
 from __future__ import annotations
 

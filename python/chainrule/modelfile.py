@@ -3,7 +3,7 @@
 `save` replaces the file in one step, `load` believes nothing: sizes, names, shapes, digests and
 values are checked before a network is made, and no pickle is ever opened.
 """
-# ruff: noqa: E741, PLC0415  (l is the number of a layer; safetensors is loaded when needed)
+# ruff: noqa: PLC0415  (l is the number of a layer; safetensors is loaded when needed)
 
 from __future__ import annotations
 

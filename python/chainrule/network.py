@@ -3,7 +3,7 @@
 This file checks every argument; the arithmetic of (Z), (A), (MSE) and (BP1) to (BP4) is done by the
 compiled core on the checked arrays. Called by users and by every file above it.
 """
-# ruff: noqa: E741, PLC0415  (l is the number of a layer; late imports break cycles)
+# ruff: noqa: PLC0415  (l is the number of a layer; late imports break cycles)
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ Samples are rows. Lists are numbered as in the lecture: W, b, z, delta, dW, db f
 None at 0, and a[0] = X. Everything works for float64, float32 and complex128 (complex step: the
 relu family looks at the real part alone). Called by gradcheck and by the tests; imports NumPy only.
 """
-# ruff: noqa: E741  (l is the lecture's name for the number of a layer)
 
 from __future__ import annotations
 

@@ -1,0 +1,67 @@
+# One command each; `make help` lists them. Everything goes into .venv and build/ of this folder.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CPP := $(wildcard cpp/*.hpp cpp/*.cpp cpp/kernels/* benchmarks/*.cpp tests/cpp/*)
+TIDIED := cpp/dispatch.cpp cpp/parallel.cpp cpp/network.cpp cpp/training.cpp
+BUILT := $(VENV)/.built
+SOURCES := pyproject.toml CMakeLists.txt $(wildcard cpp/*.hpp cpp/*.cpp cpp/kernels/*) \
+           benchmarks/chainrule_bench.cpp $(shell find python -type f -not -name '*.pyc')
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help build demo test test-python test-cpp lint format bench compare asan clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(BUILT): $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet ".[progress,plot]"
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(BUILT)
+	$(BIN)/python -m pip install --quiet ".[test,lint]" cmake ninja
+	@touch $@
+
+build: $(BUILT)  ## the package, in a virtual environment of its own
+
+demo: $(BUILT)  ## train a network on the diabetes table and check its derivatives
+	$(BIN)/chainrule train diabetes --output model.safetensors --plot cost.png
+
+test: test-cpp test-python lint  ## C++ tests, Python tests, lint
+
+test-python: $(VENV)/.test  ## the Python tests
+	$(BIN)/python -m pytest
+
+test-cpp: $(VENV)/.test  ## the C++ tests, warnings are errors
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset dev
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build --preset dev
+	PATH="$(CURDIR)/$(BIN):$$PATH" ctest --preset dev
+
+lint: $(VENV)/.test  ## formatters, linters and type checkers, as checks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+	$(BIN)/clang-tidy --quiet -p build/dev --extra-arg=-fno-openmp $(TIDIED)
+
+format: $(VENV)/.test  ## rewrite the sources as the formatters want them
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CPP)
+
+bench: $(BUILT)  ## the C++ core under the roof that this machine has
+	$(BIN)/chainrule bench
+
+compare: $(VENV)/.test  ## a training step side by side with NumPy (minutes, on a quiet machine)
+	$(BIN)/python benchmarks/compare.py
+
+asan: $(VENV)/.test  ## the C++ tests under the address and undefined-behaviour sanitizers
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset asan
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build --preset asan
+	PATH="$(CURDIR)/$(BIN):$$PATH" ctest --preset asan
+
+clean:  ## remove what the commands above made
+	rm -rf $(VENV) build
