@@ -136,6 +136,7 @@ template <class T>
 template <class Finish, class Interrupted>
 double Passes<T>::backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
                                 const Interrupted& interrupted) {
+  const double elements = static_cast<double>(batch.m) * net.n(net.L());
   double sum = 0;
   for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
     const std::ptrdiff_t rows = std::min(group_, batch.m - from);
@@ -151,7 +152,7 @@ double Passes<T>::backpropagate(const Team& team, const Batch<T>& batch, const F
     team.barrier();
     // (MSE) every member adds up the same numbers in the same order and comes to the same verdict.
     for (std::ptrdiff_t i = 0; i < rows; ++i) sum += row_cost_.data()[i];
-    const bool give_up = interrupted_ || !representable<T>(sum);
+    const bool give_up = interrupted_ || !representable<T>(sum / elements);
     if (give_up) {
       if (team.rank == 0) stopped = true;
       team.barrier();
@@ -167,7 +168,7 @@ double Passes<T>::backpropagate(const Team& team, const Batch<T>& batch, const F
       }
     team.barrier();
   }
-  return sum / (static_cast<double>(batch.m) * net.n(net.L()));
+  return sum / elements;
 }
 
 }  // namespace chainrule

@@ -141,7 +141,7 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
       report.stopped = Stopped::interrupted;
       return true;
     }
-    if (!representable<T>(mean) || !theta_finite_) {
+    if (passes.stopped || !representable<T>(mean) || !theta_finite_) {
       std::copy_n(start_theta.data(), net_.layout.size, net_.theta.data());
       std::copy_n(start_velocity.data(), start_velocity.size(), velocity_.data());
       report.stopped = Stopped::diverged;

@@ -566,7 +566,11 @@ def test_help(run):
         (["--learning-rate", "1e-60"], ["--learning-rate", "float32"]),
         (["--learning-rate", "1e60"], ["--learning-rate", "float32"]),
         (["--learning-rate", "1e30"], ["--learning-rate than 1e+30", "diverged in epoch 1,"]),
-        (["--learning-rate", "1e6"], ["--learning-rate than 1e+06", "diverged", "after 40 epochs"]),
+        (["--learning-rate", "1e6"], ["--learning-rate than 1e+06", "diverged", "in epoch 1"]),
+        (
+            ["--activation", "sigmoid", "--learning-rate", "3", "--epochs", "2"],
+            ["--learning-rate than 3", "diverged", "after 2 epochs"],
+        ),
         (["--momentum", "1"], ["--momentum"]),
         (["--momentum", "-0.1"], ["--momentum"]),
         (["--dtype", "float16"], ["--dtype", "float32", "float64"]),

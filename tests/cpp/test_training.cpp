@@ -124,6 +124,18 @@ void endings() {
     for (std::ptrdiff_t i = 0; i < trainer.velocity().size(); ++i)
       CHECK(std::isfinite(trainer.velocity()[i]));
   }
+  {  // a sum beyond the number type whose mean is not: the training goes on and its costs are true
+    Network<T> flat({3, 8, 1}, {"identity", "identity"});
+    // In double the sum itself has to fit.
+    const double room = sizeof(T) == 4 ? 4 : 4.0 * static_cast<double>(m);
+    const double huge = std::sqrt(static_cast<double>(std::numeric_limits<T>::max()) / room);
+    std::vector<T> far(m, static_cast<T>(huge));
+    Trainer<T> trainer(flat, 1e-30, 0);
+    const auto report = trainer.fit({X.data(), far.data(), m}, {}, {3, m, false, 0, 0}, {});
+    CHECK(report.stopped == Stopped::epochs && report.cost.size() == 3);
+    CHECK(std::all_of(report.cost.begin(), report.cost.end(),
+                      [&](double c) { return std::abs(c / (huge * huge) - 1) < 1e-3; }));
+  }
   {  // the overflow may come in the last update of the last epoch
     Network<T> last({3, 8, 1}, {"relu", "identity"});
     std::copy_n(net.theta.data(), net.theta.size(), last.theta.data());
