@@ -93,6 +93,26 @@ void fit_is_steps(double momentum) {
   if (chainrule::used_isa() != "baseline") CHECK(theta_of(one) == theta_of(three));
 }
 
+// A batch of many groups, rows in a shuffled order: the same as the shuffled rows in order.
+template <class T>
+void order_of_rows() {
+  const std::ptrdiff_t m = 5000;
+  std::vector<T> X(m * 3), Y(m * 2), X_shuffled(m * 3), Y_shuffled(m * 2);
+  Network<T> one({3, 9, 2}, {"tanh", "identity"}), two({3, 9, 2}, {"tanh", "identity"});
+  fill(one, X, Y);
+  std::copy_n(one.theta.data(), one.theta.size(), two.theta.data());
+  std::vector<std::int64_t> order(m);
+  chainrule::permutation(6, 4, order.data(), m);
+  for (std::ptrdiff_t i = 0; i < m; ++i) {
+    std::copy_n(X.data() + order[i] * 3, 3, X_shuffled.data() + i * 3);
+    std::copy_n(Y.data() + order[i] * 2, 2, Y_shuffled.data() + i * 2);
+  }
+  Trainer<T> shuffling(one, 0.1, 0.5), plain(two, 0.1, 0.5);
+  const auto report = shuffling.fit({X.data(), Y.data(), m}, {}, {1, m, true, 6, 4}, {});
+  CHECK(report.cost.at(0) == plain.step({X_shuffled.data(), Y_shuffled.data(), m}));
+  CHECK(theta_of(one) == theta_of(two));
+}
+
 template <class T>
 void endings() {
   const std::ptrdiff_t m = 40;
@@ -179,6 +199,8 @@ int main() {
       fit_is_steps<float>(momentum);
       fit_is_steps<double>(momentum);
     }
+    order_of_rows<float>();
+    order_of_rows<double>();
     endings<float>();
     endings<double>();
   });
