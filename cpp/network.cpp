@@ -212,7 +212,7 @@ void Passes<T>::load(const Batch<T>& batch, std::ptrdiff_t from, Range rows) {
     T* x = a[0].data() + i * ld[0];
     std::copy_n(batch.X + row * n_0, n_0, x);
     x[n_0] = 1;
-    if (batch.Y != nullptr) std::copy_n(batch.Y + row * n_L, n_L, y_.data() + i * ld[net.L()]);
+    std::copy_n(batch.Y + row * n_L, n_L, y_.data() + i * ld[net.L()]);
   }
 }
 

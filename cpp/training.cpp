@@ -98,19 +98,20 @@ template <class T>
 double Trainer<T>::step(const Data<T>& batch) {
   Passes<T>& passes = this->passes(batch.m);
   double cost = 0;
+  const auto finish = [&](const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
+    descend(passes, stripe, g, ld);
+  };
   const auto body = [&](const Team& team) {
     passes.weights.pack(team);  // theta is the user's too: it may have changed since
     team.barrier();
-    const double mine = passes.backpropagate(
-        team, {batch.X, batch.Y, nullptr, batch.m},
-        [&](const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
-          descend(passes, stripe, g, ld);
-        },
-        [] { return false; });
+    const double mine = passes.backpropagate(team, {batch.X, batch.Y, nullptr, batch.m}, finish,
+                                             [] { return false; });
     if (team.rank == 0) cost = mine;
   };
   parallel(threads_, body);
-  return passes.stopped ? (passes.stopped = false, std::numeric_limits<double>::infinity()) : cost;
+  const bool refused = passes.stopped;
+  passes.stopped = false;
+  return refused ? std::numeric_limits<double>::infinity() : cost;
 }
 
 template <class T>

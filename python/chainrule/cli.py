@@ -38,7 +38,7 @@ from .modelfile import load
 from .network import DTYPES, Network
 from .optimizers import SGD
 from .progress import short
-from .runtime import get_num_threads, info, set_num_threads
+from .runtime import info, set_num_threads
 from .scaling import Scaling
 from .tables import listing, show
 from .training import History
@@ -711,19 +711,13 @@ def _gradcheck(net: Network, X: Matrix, Y: Matrix) -> GradientCheck:
     """Check the derivatives on at most CHECKED_ROWS rows, evenly spread, in some seconds.
 
     A difference of the cost is two passes, each of about 2 P m operations after m n_0 numbers are
-    standardised. They go one by one: a second thread gains nothing, and waits where another
-    program keeps its core busy.
+    standardised.
     """
     m = min(len(X), CHECKED_ROWS)
     rows = np.linspace(0, len(X) - 1, m).astype(np.int64)
     seconds = 2 * (5e-5 + 2 * net.n_parameters * m / 2e10 + 2e-9 * m * net.n[0])
-    threads = get_num_threads()
-    set_num_threads(1)
-    try:
-        most = max(200, int(CHECK_SECONDS / seconds))
-        return gradcheck(net, X[rows], Y[rows], max_parameters=most)
-    finally:
-        set_num_threads(threads)
+    most = max(200, int(CHECK_SECONDS / seconds))
+    return gradcheck(net, X[rows], Y[rows], max_parameters=most)
 
 
 def _lines(answer: Any, known: Description) -> Iterator[str]:
