@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <numeric>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -266,33 +267,32 @@ int run(const Options& o) {
   const auto peak_of = [&](int threads) {
     double flop = 0;
     const Timing t = time_of(o.seconds, [&] {
-      const auto body = [&](const chainrule::Team& team) {
-        T sink[64] = {T(0.9999), T(1e-3)};
-        const double mine = kernels.fma_peak(200000, sink);
-        if (team.rank == 0) flop = mine * team.size;
-      };
-      chainrule::parallel(threads, body);
+      chainrule::parallel(threads, [&](const chainrule::Team& team) {
+        std::vector<double> of(static_cast<std::size_t>(threads));
+        team.for_each(threads, [&](int unit, int) {
+          T sink[64] = {T(0.9999), T(1e-3)};
+          of[static_cast<std::size_t>(unit)] = kernels.fma_peak(200000, sink);
+        });
+        flop = std::accumulate(of.begin(), of.end(), 0.0);
+      });
     });
     return flop / t.median / 1e9;
   };
   const double peak = peak_of(o.threads);
 
-  const int used =
-      chainrule::worthwhile_threads(3 * net.flops(m), static_cast<double>(net.layout.size));
-  using Passes = chainrule::Passes<T>;
-  Passes passes(net, m, used);
+  const int used = chainrule::threads_for_gradient(net, m);
+  chainrule::Passes<T> passes(net, m, used);
+  const chainrule::Batch<T> batch{X.data(), Y.data(), nullptr, m, m};
   const auto gradient_pass = [&] {
     chainrule::parallel(used, [&](const chainrule::Team& team) {
       passes.backpropagate(
-          team, {X.data(), Y.data(), nullptr, m},
-          [](const chainrule::Stripe&, const T*, std::ptrdiff_t) {}, [] { return false; });
+          team, batch, [](std::ptrdiff_t, const T*, std::ptrdiff_t) { return false; },
+          [] { return false; });
     });
   };
-  chainrule::parallel(used, [&](const chainrule::Team& team) { passes.weights.pack(team); });
+  chainrule::parallel(used, [&](const chainrule::Team& team) { passes.read_theta(team); });
   const Timing forward = time_of(o.seconds, [&] {
-    chainrule::parallel(used, [&](const chainrule::Team& team) {
-      passes.cost(team, {X.data(), Y.data(), nullptr, m});
-    });
+    chainrule::parallel(used, [&](const chainrule::Team& team) { passes.cost(team, batch); });
   });
   const Timing both = time_of(o.seconds, gradient_pass);
   const Timing backward{both.median - forward.median, both.spread + forward.spread};

@@ -86,16 +86,18 @@ double gradient_into(const Handle<T>& net, const Array<T>& X, const Array<T>& Y,
 template <class T>
 py::tuple trace(const Handle<T>& net, const Array<T>& X, const Array<T>& Y, Array<T>& out) {
   const Data<T> data = data_of(net, X, Y);
-  Passes<T> passes(net, data.m, 1, Passes<T>::Keep::everything);
+  Layered<T> passes(net, data.m, 1, Layered<T>::Keep::everything);
   T* to = out.mutable_data();
-  const Team alone{0, 1};
-  passes.weights.pack(alone);
-  const double cost = passes.backpropagate(
-      alone, {data.X, data.Y, nullptr, data.m},
-      [&](const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
-        copy_stripe<T>(net, stripe, g, ld, to);
-      },
-      [] { return false; });
+  passes.weights.pack(Team());
+  const double cost = passes
+                          .backpropagate(
+                              Team(), {data.X, data.Y, nullptr, data.m, data.m},
+                              [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
+                                std::copy_n(g, n, to + at);
+                                return false;
+                              },
+                              [] { return false; })
+                          .cost;
   py::list z, a, delta;
   for (int l = 0; l <= net.L(); ++l) {
     a.append(rows_of(passes.a[l], data.m, net.n(l), passes.ld[l]));

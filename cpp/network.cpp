@@ -16,42 +16,15 @@ constexpr std::array<ActivationName, static_cast<std::size_t>(Activation::count)
 #undef CHAINRULE_ROW
 }};
 
-bool needs_z(Activation f) { return kNames[static_cast<std::size_t>(f)].needs_z; }
-
-// A layer with longer rows is packed: its rows lie too far apart for cache sets and page tables.
-constexpr std::ptrdiff_t kWideRow = 512;  // bytes
-
-// Rows that a packing of all weights has to be worth.
-constexpr std::ptrdiff_t kFewRows = 32;
-
-constexpr std::ptrdiff_t kNearCache = 32 << 10;     // a share of L1 and L2 for activations
-constexpr std::ptrdiff_t kThreadCache = 384 << 10;  // a share of one core's L2
-constexpr std::ptrdiff_t kGroupMemory = 64 << 20;   // for networks too wide for any cache
-constexpr std::ptrdiff_t kWideBlock = 256;          // rows that share one stream of wide weights
-
-// Rows of a stripe: few enough that its gradient stays in L2 until the update and that there are
-// some for every thread, enough that each look at delta feeds many tiles.
-constexpr std::ptrdiff_t kStripeBytes = 256 << 10;
-constexpr int kStripeGrain = 32;  // a whole number of panels on every instruction set
-constexpr std::ptrdiff_t kStripeLeast = 64;
-constexpr std::ptrdiff_t kTallStripe = 256;
-
-std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t multiple) {
-  return (n + multiple - 1) / multiple * multiple;
-}
+constexpr std::ptrdiff_t kFusedTheta = 512 << 10;  // bytes: theta and its gradient stay in L2,
+constexpr std::ptrdiff_t kFusedDesk = 768 << 10;   // and so does a block of samples
+constexpr std::ptrdiff_t kSlotMemory = 1 << 20;    // elements of all gradients of blocks
 
 template <class T>
-bool is_wide(const Network<T>& net, int l) {
-  return static_cast<std::ptrdiff_t>(net.n(l) * sizeof(T)) > kWideRow;
-}
-
-template <class T>
-int stripe_rows(const Network<T>& net, int l, int threads) {
-  const std::ptrdiff_t row_bytes = padded<T>(net.n(l)) * static_cast<std::ptrdiff_t>(sizeof(T));
-  const std::ptrdiff_t fits = kStripeBytes / row_bytes / kStripeGrain * kStripeGrain;
-  const std::ptrdiff_t fair = round_up(net.n(l - 1) / (2 * threads), kStripeGrain);
-  return static_cast<int>(std::clamp<std::ptrdiff_t>(std::min(fair, std::max(fits, kStripeLeast)),
-                                                     kStripeGrain, kTallStripe));
+std::ptrdiff_t desk_ld(std::ptrdiff_t samples) {
+  constexpr std::ptrdiff_t line = kPad / static_cast<std::ptrdiff_t>(sizeof(T));
+  const std::ptrdiff_t lines = blocks_of(samples, line);
+  return (lines % 4 == 0 ? lines + 1 : lines) * line;  // else the rows meet in a few cache sets
 }
 
 }  // namespace
@@ -66,6 +39,8 @@ Activation activation_named(const std::string& name) {
 }
 
 const char* name_of(Activation f) { return kNames[static_cast<std::size_t>(f)].name; }
+
+bool needs_z(Activation f) { return kNames[static_cast<std::size_t>(f)].needs_z; }
 
 template <class T>
 Network<T>::Network(std::vector<int> widths, const std::vector<std::string>& activations)
@@ -83,280 +58,258 @@ double Network<T>::flops(std::ptrdiff_t m) const {
   return 2 * products * static_cast<double>(m);
 }
 
-// ------------------------------------------------------------------------------------- weights
-
-template <class T>
-Weights<T>::Weights(const Network<T>& net, For use)
-    : net_(net), kernels_(chainrule::kernels<T>()), forward_(net.L() + 1), backward_(net.L() + 1) {
-  const std::ptrdiff_t panel = kernels_.panel;
-  for (int l = 1; l <= net.L(); ++l) {
-    if (use != For::few_rows && is_wide(net, l))
-      forward_[l].reset(checked_multiply(round_up(net.n(l), panel), net.n(l - 1) + 1));
-    // With one output W^l is one row of inputs already.
-    if (use == For::both && l > 1 && net.n(l) > 1)
-      backward_[l].reset(checked_multiply(round_up(net.n(l - 1), panel), net.n(l)));
+double add_costs(double sum, const double* row_cost, std::ptrdiff_t rows) {
+  for (std::ptrdiff_t from = 0; from < rows; from += kSampleBlock) {
+    double block = 0;
+    const std::ptrdiff_t end = std::min(from + kSampleBlock, rows);
+    for (std::ptrdiff_t i = from; i < end; ++i) block += row_cost[i];
+    sum += block;
   }
-}
-
-template <class T>
-void Weights<T>::pack(const Team& team) {
-  for (int l = 1; l <= net_.L(); ++l) {
-    const Range mine = share(net_.n(l - 1) + 1, kStripeGrain, team);
-    if (mine.begin < mine.end)
-      pack_rows(l, static_cast<int>(mine.begin), static_cast<int>(mine.end - mine.begin));
-  }
-}
-
-template <class T>
-void Weights<T>::pack_rows(int l, int row, int rows) {
-  const std::ptrdiff_t panel = kernels_.panel;
-  const std::ptrdiff_t n_in = net_.n(l - 1), n_out = net_.n(l);
-  const T* W = net_.W(l) + row * n_out;
-  if (forward_[l].size() > 0)
-    kernels_.pack(forward_[l].data() + row * panel, (n_in + 1) * panel, W, n_out, rows,
-                  static_cast<int>(n_out));
-  if (backward_[l].size() > 0)  // without b
-    kernels_.pack_transposed(backward_[l].data() + row * n_out, n_out * panel, W, n_out,
-                             static_cast<int>(n_out),
-                             static_cast<int>(std::min<std::ptrdiff_t>(rows, n_in - row)));
-}
-
-template <class T>
-Right<T> Weights<T>::forward(int l) const {
-  const std::ptrdiff_t panel = kernels_.panel;
-  if (forward_[l].size() > 0) return {forward_[l].data(), panel, (net_.n(l - 1) + 1) * panel};
-  return {net_.W(l), net_.n(l), panel};
-}
-
-template <class T>
-Right<T> Weights<T>::backward(int l) const {
-  const std::ptrdiff_t panel = kernels_.panel;
-  if (backward_[l].size() > 0) return {backward_[l].data(), panel, net_.n(l) * panel};
-  return {net_.W(l), 0, panel};
+  return sum;
 }
 
 // -------------------------------------------------------------------------------------- passes
 
 template <class T>
-Passes<T>::Passes(const Network<T>& net, std::ptrdiff_t most_rows, int threads, Keep keep)
-    : weights(net, keep == Keep::forward ? Weights<T>::For::forward : Weights<T>::For::both),
-      net(net),
-      kernels(chainrule::kernels<T>()),
-      ld(net.L() + 1),
-      a(net.L() + 1),
-      z(net.L() + 1),
-      delta(net.L() + 1),
-      panels_(net.L() + 1),
-      gradient_(net.L() + 1),
-      stripes_(threads) {
-  std::ptrdiff_t row_bytes = padded<T>(net.n(net.L()) + 1) * sizeof(T);  // of Y
-  for (int l = 0; l <= net.L(); ++l) {
-    ld[l] = padded<T>(net.n(l) + 1);  // one more for the constant 1 whose weight is b
-    row_bytes += 2 * ld[l] * static_cast<std::ptrdiff_t>(sizeof(T));
-  }
-
-  // Activations of a block stay in L1 or L2 on their way up and down. A group is what the threads
-  // hold between two barriers; a network whose single block fills the cache takes many rows
-  // at once instead, because then its weights are the larger stream.
-  const bool wide = kSampleBlock * row_bytes > kThreadCache;
-  block_ = wide ? kWideBlock : std::clamp(kNearCache / row_bytes, kRowGrain, kWideBlock);
-  group_ = (wide ? kGroupMemory : threads * kThreadCache) / row_bytes;
-  group_ = std::max<std::ptrdiff_t>(group_ / kSampleBlock, 1) * kSampleBlock;
-  group_ = std::min(group_, round_up(std::max<std::ptrdiff_t>(most_rows, 1), kSampleBlock));
-  if (keep == Keep::everything) group_ = round_up(most_rows, kSampleBlock);
-  held_ = std::min(group_, std::max<std::ptrdiff_t>(most_rows, 1));
-
-  for (int l = 0; l <= net.L(); ++l) {
-    a[l].reset(checked_multiply(held_, ld[l]));
-    if (l == 0 || keep == Keep::forward) continue;
-    delta[l].reset(checked_multiply(held_, ld[l]));
-    if (is_wide(net, l))
-      panels_[l].reset(checked_multiply(held_, round_up(net.n(l), kernels.panel)));
-    if (keep == Keep::everything || needs_z(net.f[l])) z[l].reset(checked_multiply(held_, ld[l]));
-    if (most_rows > group_) gradient_[l].reset(checked_multiply(net.n(l - 1) + 1, gradient_ld(l)));
-  }
-  y_.reset(checked_multiply(held_, ld[net.L()]));
-  row_cost_.reset(held_);
-
-  // Stripes go to the threads in order, so that each has about the same number of products.
-  double total = 0;
-  for (int l = 1; l <= net.L(); ++l) total += (net.n(l - 1) + 1.0) * net.n(l);
-  double done = 0;
-  int tallest = 1;
-  for (int l = 1; l <= net.L(); ++l) {
-    const int all = net.n(l - 1) + 1;
-    const int step = net.n(l) == 1 ? all : stripe_rows(net, l, threads);
-    for (int row = 0; row < all; row += step) {
-      // The row of b goes with the stripe before it: alone it would be a tile of one row.
-      const int rows = all - row <= step + 1 ? all - row : step;
-      const int member = static_cast<int>(done / total * threads);
-      stripes_[std::min(member, threads - 1)].push_back({l, row, rows});
-      if (net.n(l) > 1) tallest = std::max(tallest, rows);
-      stripe_size_ = std::max(stripe_size_, rows * gradient_ld(l));
-      done += static_cast<double>(rows) * net.n(l);
-      if (rows > step) break;
-    }
-  }
-  if (keep == Keep::forward) return;
-  stripe_size_ = padded<T>(stripe_size_);
-  if (most_rows <= group_) stripe_.reset(threads * stripe_size_);
-  scratch_size_ = padded<T>(kSampleBlock * (tallest + kernels.panel));
-  scratch_.reset(threads * scratch_size_);
+bool Fused<T>::suits(const Network<T>& net) {
+  std::ptrdiff_t units = 0;
+  for (int l = 0; l <= net.L(); ++l) units += 2 * net.n(l);
+  const auto element = static_cast<std::ptrdiff_t>(sizeof(T));
+  return net.layout.size * element <= kFusedTheta && units * kSampleBlock * element <= kFusedDesk;
 }
 
 template <class T>
-void Passes<T>::load(const Batch<T>& batch, std::ptrdiff_t from, Range rows) {
-  const int n_0 = net.n(0), n_L = net.n(net.L());
-  for (std::ptrdiff_t i = rows.begin; i < rows.end; ++i) {
-    const std::ptrdiff_t row = batch.order != nullptr ? batch.order[from + i] : from + i;
-    T* x = a[0].data() + i * ld[0];
-    std::copy_n(batch.X + row * n_0, n_0, x);
-    x[n_0] = 1;
-    std::copy_n(batch.Y + row * n_L, n_L, y_.data() + i * ld[net.L()]);
-  }
-}
-
-template <class T>
-void Passes<T>::forward(Range rows) {
-  const int m = static_cast<int>(rows.end - rows.begin);
-  for (int l = 1; l <= net.L(); ++l) {
-    const T* below = a[l - 1].data() + rows.begin * ld[l - 1];
-    T* z_l = z[l].size() > 0 ? z[l].data() + rows.begin * ld[l] : nullptr;
-    T* a_l = a[l].data() + rows.begin * ld[l];
-    // (Z) z^l = a^{l-1} W^lT + b^l   (A) a^l = f(z^l)
-    kernels.forward(m, net.n(l - 1), net.n(l), below, ld[l - 1], weights.forward(l), net.f[l], z_l,
-                    a_l, ld[l]);
-    for (int i = 0; i < m; ++i) a_l[i * ld[l] + net.n(l)] = 1;
-  }
-}
-
-template <class T>
-void Passes<T>::loss(Range rows, std::ptrdiff_t m, bool with_delta) {
+Fused<T>::Fused(const Network<T>& net, std::ptrdiff_t most_rows, int threads, bool with_gradient)
+    : net_(net),
+      kernels_(chainrule::kernels<T>()),
+      size_(net.layout.size),
+      slot_(round_up(size_, kPad / static_cast<std::ptrdiff_t>(sizeof(T)))),
+      block_(std::clamp<std::ptrdiff_t>(most_rows, 1, kSampleBlock)),
+      ld_(desk_ld<T>(block_)) {
   const int L = net.L();
-  const std::ptrdiff_t at = rows.begin * ld[L];
-  const int count = static_cast<int>(rows.end - rows.begin);
-  const T scale = static_cast<T>(2.0 / (static_cast<double>(m) * net.n(L)));
-  T* delta_L = with_delta ? delta[L].data() + at : nullptr;
-  // (BP1) delta^L = dC/da^L * f'(z^L), with dC/da^L = 2 / (m n_L) (a^L - y)
-  kernels.mse(count, net.n(L), a[L].data() + at, y_.data() + at, ld[L], scale, delta_L,
-              row_cost_.data() + rows.begin);
-  if (with_delta && net.f[L] != Activation::identity)
-    kernels.derive(net.f[L], delta_L, z[L].size() > 0 ? z[L].data() + at : nullptr,
-                   a[L].data() + at, count * ld[L]);
-}
+  most_rows = std::max<std::ptrdiff_t>(most_rows, 1);
+  // Every thread its own blocks, if there are enough to keep all of them busy most of the time.
+  const std::ptrdiff_t blocks = blocks_of(most_rows, kSampleBlock);
+  together_ = with_gradient && threads > 1 && 4 * blocks < 3 * threads * blocks_of(blocks, threads);
+  const bool alone = threads > 1 && !together_;
+  const std::ptrdiff_t spans = blocks_of(most_rows, kSampleSpan);
+  if (alone && (spans < threads || (spans < 4 * threads && blocks * slot_ < kSlotMemory)))
+    unit_ = kSampleBlock;
+  round_ = std::min(spans, alone ? std::ptrdiff_t{4} * threads : 1) * kSampleSpan;
+  row_cost_.reset(std::min(round_, round_up(most_rows, kSampleBlock)));
 
-template <class T>
-void Passes<T>::backward(Range rows) {
-  const int m = static_cast<int>(rows.end - rows.begin);
-  for (int l = net.L(); l >= 1; --l) {
-    if (panels_[l].size() > 0)
-      kernels.pack(panels_[l].data() + rows.begin * kernels.panel, held_ * kernels.panel,
-                   delta[l].data() + rows.begin * ld[l], ld[l], m, net.n(l));
-    if (l == 1) return;
-    const T* above = delta[l].data() + rows.begin * ld[l];
-    const std::ptrdiff_t at = rows.begin * ld[l - 1];
-    // (BP2) delta^{l-1} = (delta^l W^l) * f'(z^{l-1})
-    kernels.backward(m, net.n(l), net.n(l - 1), above, ld[l], weights.backward(l), net.f[l - 1],
-                     z[l - 1].size() > 0 ? z[l - 1].data() + at : nullptr, a[l - 1].data() + at,
-                     delta[l - 1].data() + at, ld[l - 1]);
-  }
-}
-
-// With one output dW^l is one row, and stands like W^l: one element for each input.
-template <class T>
-std::ptrdiff_t Passes<T>::gradient_ld(int l) const {
-  return net.n(l) == 1 ? 1 : padded<T>(net.n(l));
-}
-
-template <class T>
-typename Passes<T>::Block Passes<T>::gradient_of(const Stripe& s, int rank) {
-  const std::ptrdiff_t ld_g = gradient_ld(s.l);
-  if (stripe_.size() > 0) return {stripe_.data() + rank * stripe_size_, ld_g};
-  return {gradient_[s.l].data() + s.row * ld_g, ld_g};
-}
-
-template <class T>
-void Passes<T>::add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, bool add, int rank) {
-  const int m = static_cast<int>(rows);
-  const std::ptrdiff_t panel = kernels.panel;
-  const T* below = a[s.l - 1].data() + s.row;
-  const T* delta_l = delta[s.l].data();
-  T* scratch = scratch_.data() + rank * scratch_size_;
-  // (BP4) dW^l = delta^lT a^{l-1}   (BP3) db^l = delta^lT 1: the column of ones in a
-  if (net.n(s.l) == 1)  // vectors along the inputs
-    kernels.gradient(1, m, s.rows, delta_l, ld[s.l], {below, ld[s.l - 1], panel}, kSampleBlock, add,
-                     g.p, 0, scratch);
-  else
-    kernels.gradient(s.rows, m, net.n(s.l), below, ld[s.l - 1],
-                     panels_[s.l].size() > 0 ? Right<T>{panels_[s.l].data(), panel, held_ * panel}
-                                             : Right<T>{delta_l, ld[s.l], panel},
-                     kSampleBlock, add, g.p, g.ld, scratch);
-}
-
-template <class T>
-double Passes<T>::cost(const Team& team, const Batch<T>& batch) {
-  double sum = 0;
-  for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
-    const std::ptrdiff_t rows = std::min(group_, batch.m - from);
-    const Range mine = share(rows, kRowGrain, team);
-    for (std::ptrdiff_t i = mine.begin; i < mine.end; i += block_) {
-      const Range now{i, std::min(i + block_, mine.end)};
-      load(batch, from, now);
-      forward(now);
-      loss(now, batch.m, false);
-    }
-    team.barrier();
-    for (std::ptrdiff_t i = 0; i < rows; ++i) sum += row_cost_.data()[i];  // (MSE)
-    team.barrier();
-  }
-  return sum / (static_cast<double>(batch.m) * net.n(net.L()));
-}
-
-// --------------------------------------------------------------------------------- prediction
-
-template <class T>
-void predict(const Network<T>& net, const T* X, std::ptrdiff_t m, T* out) {
-  const Kernels<T>& kernels = chainrule::kernels<T>();
-  const int L = net.L(), n_0 = net.n(0), n_L = net.n(L);
-  const int widest = *std::max_element(net.layout.n.begin() + 1, net.layout.n.end());
-  const std::ptrdiff_t ld = padded<T>(widest);
-  const std::ptrdiff_t block =
-      std::clamp<std::ptrdiff_t>(kThreadCache / (ld * 2 * sizeof(T)), kRowGrain, kWideBlock);
-  Weights<T> weights(net, m < kFewRows ? Weights<T>::For::few_rows : Weights<T>::For::forward);
-  const int threads = worthwhile_threads(net.flops(m), 0);
-  const std::ptrdiff_t scratch = 2 * checked_multiply(std::min(block, m), ld);
-  Buffer<T> buffers(threads * scratch);
-
-  const auto body = [&](const Team& team) {
-    weights.pack(team);
-    team.barrier();
-    T* const ping = buffers.data() + team.rank * scratch;
-    const Range mine = share(m, kRowGrain, team);
-    for (std::ptrdiff_t i = mine.begin; i < mine.end; i += block) {
-      const int rows = static_cast<int>(std::min(block, mine.end - i));
-      const T* below = X + i * n_0;
-      std::ptrdiff_t ld_below = n_0;
-      T* a = ping;
-      for (int l = 1; l <= L; ++l) {  // (Z), (A)
-        a = ping + (l % 2) * (scratch / 2);
-        kernels.forward(rows, net.n(l - 1), net.n(l), below, ld_below, weights.forward(l), net.f[l],
-                        nullptr, a, ld);
-        below = a;
-        ld_below = ld;
-      }
-      for (int r = 0; r < rows; ++r) std::copy_n(a + r * ld, n_L, out + (i + r) * n_L);
-    }
+  // One arena for all desks; first the sizes, then the places.
+  const std::ptrdiff_t line = kPad / static_cast<std::ptrdiff_t>(sizeof(T));
+  for (int l = 1; l <= L && with_gradient; ++l)
+    scratch_size_ = std::max(scratch_size_, kernels_.gradient_scratch(net.n(l - 1) + 1, net.n(l),
+                                                                      static_cast<int>(block_)));
+  scratch_size_ = round_up(scratch_size_, line) + line;
+  std::ptrdiff_t used = 0;
+  const auto place = [&](std::ptrdiff_t size) {
+    T* const p = arena_.size() > 0 ? arena_.data() + used : nullptr;
+    used += round_up(size, line) + line;  // odd lines keep arrays out of each other's sets
+    return p;
   };
-  parallel(threads, body);
+  const auto furnish = [&](Desk& desk) {
+    desk.a.assign(L + 1, nullptr);
+    desk.z = desk.delta = desk.a;
+    for (int l = 0; l <= L; ++l) {
+      desk.a[l] = place((net.n(l) + 1) * ld_);
+      if (l > 0 && with_gradient && needs_z(net.f[l])) desk.z[l] = place(net.n(l) * ld_);
+      if (l > 0 && with_gradient) desk.delta[l] = place(net.n(l) * ld_);
+    }
+    desk.y = place(net.n(L) * ld_);
+    desk.block_sum = place(with_gradient && most_rows > kSampleBlock ? size_ : 0);
+    desk.scratch = place(scratch_size_ * (together_ ? threads : 1));
+  };
+  desks_.resize(together_ ? 1 : threads);
+  furnish(desks_[0]);
+  arena_.reset(checked_multiply(used, static_cast<std::ptrdiff_t>(desks_.size())));
+  used = 0;
+  for (Desk& desk : desks_) {
+    furnish(desk);
+    for (int l = 0; l <= L; ++l)  // the constant 1 whose weight is b
+      std::fill_n(desk.a[l] + net.n(l) * ld_, ld_, T(1));
+  }
+  if (!with_gradient) return;
+  const std::ptrdiff_t slots = blocks_of(std::min(round_, most_rows), unit_);
+  slots_.reset(checked_multiply(slots, slot_));
+  if (most_rows > round_) total_.reset(size_);
+}
+
+template <class T>
+std::ptrdiff_t Fused<T>::bytes() const {
+  return (arena_.size() + slots_.size() + total_.size()) * static_cast<std::ptrdiff_t>(sizeof(T)) +
+         row_cost_.size() * static_cast<std::ptrdiff_t>(sizeof(double));
+}
+
+template <class T>
+void Fused<T>::load(const Desk& desk, const Batch<T>& batch, std::ptrdiff_t from, Range samples) {
+  const int n_0 = net_.n(0), n_L = net_.n(net_.L()), count = static_cast<int>(samples.size());
+  const std::ptrdiff_t first = from + samples.begin;
+  const bool ordered = batch.order != nullptr;
+  const auto gather = [&](T* to, const T* rows, int n) {
+    kernels_.gather(to + samples.begin, ld_, ordered ? rows : rows + first * n,
+                    rows + batch.rows * n, ordered ? batch.order + first : nullptr, n, count);
+  };
+  gather(desk.a[0], batch.X, n_0);
+  if (batch.Y != nullptr) gather(desk.y, batch.Y, n_L);
+}
+
+template <class T>
+void Fused<T>::forward(const Desk& desk, Range samples) {
+  for (int l = 1; l <= net_.L(); ++l) {
+    T* const z_l = desk.z[l] != nullptr ? desk.z[l] + samples.begin : nullptr;
+    // (Z) z^l = W^l a^{l-1} + b^l   (A) a^l = f(z^l)
+    kernels_.forward_columns(net_.n(l), net_.n(l - 1), static_cast<int>(samples.size()), net_.W(l),
+                             desk.a[l - 1] + samples.begin, ld_, net_.f[l], z_l,
+                             desk.a[l] + samples.begin, ld_);
+  }
+}
+
+template <class T>
+void Fused<T>::loss(const Desk& desk, Range samples, std::ptrdiff_t m, bool with_delta,
+                    double* row_cost) {
+  const int L = net_.L(), n_L = net_.n(L), count = static_cast<int>(samples.size());
+  const T scale = static_cast<T>(2.0 / (static_cast<double>(m) * n_L));
+  const T* const a_L = desk.a[L] + samples.begin;
+  T* const delta_L = with_delta ? desk.delta[L] + samples.begin : nullptr;
+  // (BP1) delta^L = dC/da^L * f'(z^L), with dC/da^L = 2 / (m n_L) (a^L - y)
+  kernels_.mse_columns(n_L, count, a_L, desk.y + samples.begin, ld_, scale, delta_L, row_cost);
+  if (!with_delta || net_.f[L] == Activation::identity) return;
+  const T* const z_L = desk.z[L] != nullptr ? desk.z[L] + samples.begin : nullptr;
+  for (std::ptrdiff_t j = 0; j < n_L; ++j)
+    kernels_.derive(net_.f[L], delta_L + j * ld_, z_L != nullptr ? z_L + j * ld_ : nullptr,
+                    a_L + j * ld_, count);
+}
+
+template <class T>
+void Fused<T>::backward(const Desk& desk, Range samples) {
+  const std::ptrdiff_t panel = kernels_.panel;
+  for (int l = net_.L(); l > 1; --l) {
+    const T* const z_below = desk.z[l - 1] != nullptr ? desk.z[l - 1] + samples.begin : nullptr;
+    // (BP2) delta^{l-1} = (W^lT delta^l) * f'(z^{l-1})
+    kernels_.backward(net_.n(l - 1), net_.n(l), static_cast<int>(samples.size()), net_.W(l),
+                      net_.n(l), Right<T>{desk.delta[l] + samples.begin, ld_, panel}, net_.f[l - 1],
+                      z_below, desk.a[l - 1] + samples.begin, desk.delta[l - 1] + samples.begin,
+                      ld_);
+  }
+}
+
+// Part `part` of the inputs of each layer.
+template <class T>
+void Fused<T>::gradient(const Desk& desk, int samples, int part, int parts, T* g, T* scratch) {
+  for (int l = net_.L(); l >= 1; --l) {
+    const std::ptrdiff_t n_in = net_.n(l - 1), n_out = net_.n(l);
+    const Range mine = share(n_in + 1, 1, part, parts);
+    if (mine.size() == 0) continue;
+    // (BP4) dW^l = delta^l a^{l-1}T   (BP3) db^l = delta^l 1: the row of ones in a
+    kernels_.gradient_columns(static_cast<int>(mine.size()), static_cast<int>(n_out), samples,
+                              desk.a[l - 1] + mine.begin * ld_, desk.delta[l], ld_,
+                              g + net_.layout.W(l) + mine.begin * n_out, scratch);
+  }
+}
+
+// Slots of gradients, each member filling some of them alone.
+template <class T>
+void Fused<T>::spans_alone(const Team& team, const Batch<T>& batch, std::ptrdiff_t from,
+                           std::ptrdiff_t rows) {
+  const int units = static_cast<int>(blocks_of(rows, unit_));
+  team.for_each(units, [&](int unit, int rank) {
+    const Desk& desk = desks_[rank];
+    T* const slot = slots_.data() + unit * slot_;
+    const std::ptrdiff_t end = std::min((unit + 1) * unit_, rows);
+    for (std::ptrdiff_t i = unit * unit_; i < end; i += kSampleBlock) {
+      const Range all{0, std::min(kSampleBlock, end - i)};
+      load(desk, batch, from + i, all);
+      forward(desk, all);
+      loss(desk, all, batch.m, true, row_cost_.data() + i);
+      backward(desk, all);
+      const bool first = i == unit * unit_;
+      T* const g = first ? slot : desk.block_sum;
+      gradient(desk, static_cast<int>(all.size()), 0, 1, g, desk.scratch);
+      if (!first) kernels_.add(slot, g, size_);
+    }
+  });
+}
+
+// One slot; the members share the samples of a block, then the rows of its gradient.
+template <class T>
+void Fused<T>::spans_together(const Team& team, const Batch<T>& batch, std::ptrdiff_t from,
+                              std::ptrdiff_t rows) {
+  const Desk& desk = desks_[0];
+  const int parts = team.size();
+  for (std::ptrdiff_t i = 0; i < rows; i += kSampleBlock) {
+    const std::ptrdiff_t count = std::min(kSampleBlock, rows - i);
+    team.for_each(parts, [&](int part, int) {
+      const Range mine = share(count, kernels_.panel, part, parts);
+      if (mine.size() == 0) return;
+      load(desk, batch, from + i, mine);
+      forward(desk, mine);
+      loss(desk, mine, batch.m, true, row_cost_.data() + i + mine.begin);
+      backward(desk, mine);
+    });
+    T* const g = i == 0 ? slots_.data() : desk.block_sum;
+    team.for_each(parts, [&](int part, int rank) {
+      gradient(desk, static_cast<int>(count), part, parts, g, desk.scratch + rank * scratch_size_);
+    });
+    if (i > 0) kernels_.add(slots_.data(), g, size_);
+  }
+}
+
+// The slots of a round into one sum: blocks within spans, then spans, in order.
+template <class T>
+void Fused<T>::add_slots(std::ptrdiff_t rows, bool first, Range theta) {
+  const std::ptrdiff_t units = blocks_of(rows, unit_), of_span = kSampleSpan / unit_;
+  T* const g = slots_.data() + theta.begin;
+  T* const sum = total_.size() > 0 ? total_.data() + theta.begin : g;
+  for (std::ptrdiff_t span = 0; span < units; span += of_span) {
+    for (std::ptrdiff_t u = span + 1; u < std::min(span + of_span, units); ++u)
+      kernels_.add(g + span * slot_, g + u * slot_, theta.size());
+    if (span > 0 || !first)
+      kernels_.add(sum, g + span * slot_, theta.size());
+    else if (sum != g)
+      std::copy_n(g, theta.size(), sum);
+  }
+}
+
+template <class T>
+double Fused<T>::cost(const Team& team, const Batch<T>& batch) {
+  double sum = 0;
+  const Team members = together_ ? Team() : team;  // for each a desk
+  for (std::ptrdiff_t from = 0; from < batch.m; from += round_) {
+    const std::ptrdiff_t rows = std::min(round_, batch.m - from);
+    const int blocks = static_cast<int>(blocks_of(rows, kSampleBlock));
+    members.for_each(blocks, [&](int block, int rank) {
+      const std::ptrdiff_t i = block * kSampleBlock;
+      const Range all{0, std::min(kSampleBlock, rows - i)};
+      load(desks_[rank], batch, from + i, all);
+      forward(desks_[rank], all);
+      loss(desks_[rank], all, batch.m, false, row_cost_.data() + i);
+    });
+    sum = add_costs(sum, row_cost_.data(), rows);
+  }
+  return sum / (static_cast<double>(batch.m) * net_.n(net_.L()));
+}
+
+template <class T>
+void Fused<T>::predict(const Team& team, const T* X, std::ptrdiff_t m, T* out) {
+  const int n_L = net_.n(net_.L()), units = static_cast<int>(blocks_of(m, kSampleSpan));
+  team.for_each(units, [&](int unit, int rank) {
+    const Desk& desk = desks_[rank];
+    const std::ptrdiff_t end = std::min<std::ptrdiff_t>((unit + 1) * kSampleSpan, m);
+    for (std::ptrdiff_t i = unit * kSampleSpan; i < end; i += kSampleBlock) {
+      const Range all{0, std::min(kSampleBlock, end - i)};
+      load(desk, {X, nullptr, nullptr, m, m}, i, all);
+      forward(desk, all);
+      kernels_.scatter(out + i * n_L, desk.a[net_.L()], ld_, n_L, static_cast<int>(all.size()));
+    }
+  });
 }
 
 template struct Network<float>;
 template struct Network<double>;
-template class Weights<float>;
-template class Weights<double>;
-template class Passes<float>;
-template class Passes<double>;
-template void predict(const Network<float>&, const float*, std::ptrdiff_t, float*);
-template void predict(const Network<double>&, const double*, std::ptrdiff_t, double*);
+template class Fused<float>;
+template class Fused<double>;
 
 }  // namespace chainrule

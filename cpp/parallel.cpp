@@ -3,20 +3,25 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <system_error>
 #include <thread>
+#include <vector>
 
 #ifdef _OPENMP
 #include <omp.h>
+#endif
+#if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
+#include <signal.h>
 #endif
 
 namespace chainrule {
 namespace {
 
 std::atomic<int> limit{0};
-
-constexpr int kLooks = 200;     // about 3 to 8 us
-constexpr int kYields = 10000;  // about 3 ms
 
 void relax() {
 #if defined(__x86_64__)
@@ -26,23 +31,190 @@ void relax() {
 #endif
 }
 
-#ifdef _OPENMP
-// OpenMP's pool belongs to the thread that made it and does not survive fork(): in a child, teams
-// start from a fresh thread, which gets a fresh pool. The handler only sets a flag.
-std::atomic<bool> forked{false};
-[[maybe_unused]] const int registered =
-    pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
+// Waits in three steps: looks often, then gives the core away at each look, then says that it is
+// time to sleep. When another program keeps the cores busy, members may have to share one, and one
+// that only spins there keeps the other from its work.
+class Patience {
+ public:
+  bool look() {  // false: enough
+    if (++looks_ < kLooks)
+      relax();
+    else if (looks_ < kYields)
+      std::this_thread::yield();
+    else
+      return false;
+    return true;
+  }
+  bool short_wait_is_over() const { return looks_ >= kLooks; }
 
-void open_team(int size, void (*body)(const Team&, const void*), const void* context) {
-  Barrier barrier;
-#pragma omp parallel num_threads(size)
+ private:
+  static constexpr int kLooks = 1000;    // some 10 us
+  static constexpr int kYields = 10000;  // some ms
+  int looks_ = 0;
+};
+
+}  // namespace
+
+// The members that wait for loops. One word says which loop is open and how many of its units are
+// taken, so that a late member can never take a unit of a loop that has ended.
+class Crew {
+ public:
+  explicit Crew(unsigned process) : process_(process) {}
+  unsigned process() const { return process_; }
+
+  void open(int size);  // for a program with so many members, the caller included
+  void close() { members_.store(0, std::memory_order_release); }
+  void share_out(int units, void (*body)(const void*, int, int), const void* context);
+
+ private:
+  static constexpr int kMostUnits = 0xffff;
+  static std::uint64_t ticket(std::uint64_t loop, int units) {
+    return loop << 32 | static_cast<std::uint64_t>(units);
+  }
+  static int taken(std::uint64_t t) { return static_cast<int>(t >> 16 & 0xffff); }
+  static int units(std::uint64_t t) { return static_cast<int>(t & 0xffff); }
+
+  void run_loop(int units);
+  bool take_one(int rank);
+  void serve(int rank);
+  void wake();
+
+  const unsigned process_;
+  int workers_ = 0;
+  alignas(64) std::atomic<std::uint64_t> ticket_{0};  // loop | units taken | units
+  alignas(64) std::atomic<int> done_{0};
+  alignas(64) std::atomic<int> members_{0};  // 0: no program is running
+  std::atomic<int> sleepers_{0};
+  std::uint64_t loop_ = 0;
+  int first_ = 0;  // unit of the loop
+  void (*body_)(const void*, int, int) = nullptr;
+  const void* context_ = nullptr;
+  std::mutex mutex_;
+  std::condition_variable morning_;
+};
+
+bool Crew::take_one(int rank) {
+  std::uint64_t now = ticket_.load(std::memory_order_acquire);
+  while (taken(now) < units(now)) {
+    if (!ticket_.compare_exchange_weak(now, now + (1U << 16), std::memory_order_acq_rel)) continue;
+    body_(context_, first_ + taken(now), rank);  // theirs until this unit is done
+    done_.fetch_add(1, std::memory_order_release);
+    return true;
+  }
+  return false;
+}
+
+void Crew::share_out(int units, void (*body)(const void*, int, int), const void* context) {
+  body_ = body;
+  context_ = context;
+  for (first_ = 0; units > kMostUnits; units -= kMostUnits, first_ += kMostUnits)
+    run_loop(kMostUnits);
+  run_loop(units);
+}
+
+void Crew::run_loop(int units) {
+  done_.store(0, std::memory_order_relaxed);
+  ticket_.store(ticket(++loop_, units));
+  if (sleepers_.load() > 0) wake();
+  while (take_one(0)) {
+  }
+  Patience patience;
+  while (done_.load(std::memory_order_acquire) < units)
+    if (!patience.look()) std::this_thread::yield();
+}
+
+void Crew::wake() {
   {
-    const Team team{omp_get_thread_num(), omp_get_num_threads(), &barrier};
-    body(team, context);
-    team.barrier();  // ours, because OpenMP's spins for milliseconds
+    const std::lock_guard<std::mutex> lock(mutex_);
+  }
+  morning_.notify_all();
+}
+
+void Crew::serve(int rank) {
+  Patience patience;
+  std::uint64_t seen = 0;
+  for (;;) {
+    const int members = members_.load(std::memory_order_acquire);
+    if (rank < members && take_one(rank)) {
+      patience = {};
+      continue;
+    }
+    const std::uint64_t now = ticket_.load(std::memory_order_acquire);
+    if (now >> 32 != seen >> 32) patience = {};
+    seen = now;
+    const bool short_wait = rank >= members;
+    if (patience.look() && !(short_wait && patience.short_wait_is_over())) continue;
+    std::unique_lock<std::mutex> lock(mutex_);
+    sleepers_.fetch_add(1);
+    morning_.wait(lock, [&] { return ticket_.load() >> 32 != seen >> 32; });
+    sleepers_.fetch_sub(1);
+    patience = {};
   }
 }
+
+void Crew::open(int size) {
+#if defined(__unix__) || defined(__APPLE__)
+  sigset_t all, before;  // signals are for the threads of the program, not for ours
+  sigfillset(&all);
+  if (workers_ < size - 1) pthread_sigmask(SIG_SETMASK, &all, &before);
+  const bool masked = workers_ < size - 1;
 #endif
+  try {
+    for (; workers_ < size - 1; ++workers_)
+      std::thread([this, rank = workers_ + 1] { serve(rank); }).detach();
+  } catch (const std::system_error&) {  // no more to be had: the program runs with fewer
+  }
+#if defined(__unix__) || defined(__APPLE__)
+  if (masked) pthread_sigmask(SIG_SETMASK, &before, nullptr);
+#endif
+  members_.store(size, std::memory_order_release);
+}
+
+namespace {
+
+// Crews that no program uses. Each concurrent program takes its own; in a forked child those of
+// the parent have no threads, are left alone and new ones made. Never destroyed: their threads
+// sleep until the process ends.
+std::atomic<unsigned> process{0};
+std::atomic<bool> list_locked{false};
+std::vector<Crew*>& idle_crews() {
+  static auto* const crews = new std::vector<Crew*>;
+  return *crews;
+}
+
+struct ListLock {
+  ListLock() {
+    while (list_locked.exchange(true, std::memory_order_acquire)) std::this_thread::yield();
+  }
+  ~ListLock() { list_locked.store(false, std::memory_order_release); }
+  ListLock(const ListLock&) = delete;
+  ListLock& operator=(const ListLock&) = delete;
+};
+
+#if defined(__unix__) || defined(__APPLE__)
+[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] {
+  process.fetch_add(1, std::memory_order_relaxed);
+  list_locked.store(false, std::memory_order_relaxed);
+});
+#endif
+
+Crew* take_crew() {
+  const unsigned here = process.load(std::memory_order_relaxed);
+  const ListLock lock;
+  auto& crews = idle_crews();
+  while (!crews.empty()) {
+    Crew* const crew = crews.back();
+    crews.pop_back();
+    if (crew->process() == here) return crew;
+  }
+  return new Crew(here);
+}
+
+void give_back(Crew* crew) {
+  if (crew->process() != process.load(std::memory_order_relaxed)) return;
+  const ListLock lock;
+  idle_crews().push_back(crew);
+}
 
 }  // namespace
 
@@ -65,20 +237,8 @@ bool built_with_openmp() {
 #endif
 }
 
-void Barrier::wait(int size) {
-  const unsigned round = round_.load(std::memory_order_relaxed);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) == size - 1) {
-    arrived_.store(0, std::memory_order_relaxed);
-    round_.store(round + 1, std::memory_order_release);
-    return;
-  }
-  for (int looks = 0; round_.load(std::memory_order_acquire) == round; ++looks)
-    if (looks < kLooks)
-      relax();
-    else if (looks < kYields)
-      std::this_thread::yield();
-    else  // somebody is in a callback, or away for good reasons
-      std::this_thread::sleep_for(std::chrono::microseconds(50));
+void Team::share_out(int units, void (*body)(const void*, int, int), const void* context) const {
+  crew_->share_out(units, body, context);
 }
 
 int worthwhile_threads(double flops, double parameters) {
@@ -89,19 +249,22 @@ int worthwhile_threads(double flops, double parameters) {
   return flops > price ? max_threads() : 1;
 }
 
-void run_team(int size, void (*body)(const Team&, const void*), const void* context) {
-#ifdef _OPENMP
-  if (size > 1) {
-    if (forked.load(std::memory_order_relaxed))
-      std::thread(open_team, size, body, context).join();
-    else
-      open_team(size, body, context);
+void run_team(int size, void (*program)(const Team&, const void*), const void* context) {
+  if (size <= 1) {
+    program(Team(), context);
     return;
   }
-#else
-  static_cast<void>(size);
-#endif
-  body(Team{0, 1}, context);
+  struct Shift {  // ends with the program, also by an exception
+    Crew* crew = take_crew();
+    explicit Shift(int members) { crew->open(members); }
+    ~Shift() {
+      crew->close();
+      give_back(crew);
+    }
+    Shift(const Shift&) = delete;
+    Shift& operator=(const Shift&) = delete;
+  } const shift(size);
+  program(Team(size, shift.crew), context);
 }
 
 }  // namespace chainrule

@@ -9,11 +9,8 @@ namespace {
 
 constexpr auto kPollEvery = std::chrono::milliseconds(50);
 
-// Forward, and backward twice as much (the first layer's delta is not needed).
-template <class T>
-int threads_for(const Network<T>& net, std::ptrdiff_t rows) {
-  return worthwhile_threads(3 * net.flops(rows), static_cast<double>(net.layout.size));
-}
+// Steps between two looks at the clock: about 10 us of arithmetic, at least.
+constexpr double kFlopsPerLook = 1e6;
 
 std::uint64_t mix(std::uint64_t x) {  // the finaliser of splitmix64 (Steele, Lea, Flood 2014)
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
@@ -23,7 +20,7 @@ std::uint64_t mix(std::uint64_t x) {  // the finaliser of splitmix64 (Steele, Le
 
 template <class T>
 void keep(const Buffer<T>& from, Buffer<T>& to, Range range) {
-  if (range.begin < range.end)
+  if (range.size() > 0)
     std::copy(from.data() + range.begin, from.data() + range.end, to.data() + range.begin);
 }
 
@@ -60,8 +57,8 @@ Trainer<T>::Trainer(Network<T>& net, double learning_rate, double momentum)
 
 template <class T>
 Passes<T>& Trainer<T>::passes(std::ptrdiff_t batch_rows) {
-  const int threads = threads_for(net_, batch_rows);
-  if (!passes_ || rows_ < batch_rows || threads_ != threads || &passes_->kernels != &kernels<T>()) {
+  const int threads = threads_for_gradient(net_, batch_rows);
+  if (!passes_ || rows_ < batch_rows || threads_ != threads || passes_->isa() != kernels<T>().isa) {
     passes_.reset();
     passes_ = std::make_unique<Passes<T>>(net_, batch_rows, threads);
     rows_ = batch_rows;
@@ -70,48 +67,27 @@ Passes<T>& Trainer<T>::passes(std::ptrdiff_t batch_rows) {
   return *passes_;
 }
 
-// update(at, g, count) for the contiguous pieces of a stripe; `at` counts from the start of theta.
-template <class T, class Update>
-void for_each_piece(const Network<T>& net, const Stripe& stripe, const T* g, std::ptrdiff_t ld,
-                    const Update& update) {
-  const std::ptrdiff_t n_out = net.n(stripe.l);
-  const std::ptrdiff_t at = net.layout.W(stripe.l) + stripe.row * n_out;
-  if (ld == n_out)
-    update(at, g, stripe.rows * n_out);
-  else
-    for (int row = 0; row < stripe.rows; ++row) update(at + row * n_out, g + row * ld, n_out);
-}
-
 template <class T>
-void Trainer<T>::descend(Passes<T>& passes, const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
-  T* velocity = momentum_ == T(0) ? nullptr : velocity_.data();
-  for_each_piece(net_, stripe, g, ld, [&](std::ptrdiff_t at, const T* slope, std::ptrdiff_t n) {
-    if (!passes.kernels.descend(net_.theta.data() + at,
-                                velocity != nullptr ? velocity + at : nullptr, slope, n,
-                                learning_rate_, momentum_))
-      theta_finite_ = false;
-  });
-  passes.weights.pack_rows(stripe.l, stripe.row, stripe.rows);
+bool Trainer<T>::descend(std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
+  T* velocity = momentum_ == T(0) ? nullptr : velocity_.data() + at;
+  if (!kernels<T>().descend(net_.theta.data() + at, velocity, g, n, learning_rate_, momentum_))
+    theta_finite_ = false;
+  return true;
 }
 
 template <class T>
 double Trainer<T>::step(const Data<T>& batch) {
   Passes<T>& passes = this->passes(batch.m);
-  double cost = 0;
-  const auto finish = [&](const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
-    descend(passes, stripe, g, ld);
+  Outcome outcome{};
+  const auto program = [&](const Team& team) {
+    passes.read_theta(team);  // it is the user's too: it may have changed since
+    outcome = passes.backpropagate(
+        team, {batch.X, batch.Y, nullptr, batch.m, batch.m},
+        [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) { return descend(at, g, n); },
+        [] { return false; });
   };
-  const auto body = [&](const Team& team) {
-    passes.weights.pack(team);  // theta is the user's too: it may have changed since
-    team.barrier();
-    const double mine = passes.backpropagate(team, {batch.X, batch.Y, nullptr, batch.m}, finish,
-                                             [] { return false; });
-    if (team.rank == 0) cost = mine;
-  };
-  parallel(threads_, body);
-  const bool refused = passes.stopped;
-  passes.stopped = false;
-  return refused ? std::numeric_limits<double>::infinity() : cost;
+  parallel(threads_, program);
+  return outcome.stopped ? std::numeric_limits<double>::infinity() : outcome.cost;
 }
 
 template <class T>
@@ -119,142 +95,90 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
                        const Observer& observer) {
   const std::ptrdiff_t batch_size = std::min(plan.batch_size, data.m);
   Passes<T>& passes = this->passes(batch_size);
+  std::unique_ptr<Passes<T>> validating;
+  if (validation.m > 0)
+    validating = std::make_unique<Passes<T>>(net_, validation.m, threads_, false);
   Buffer<std::int64_t> order(plan.shuffle ? data.m : 0);
   Buffer<T> start_theta(net_.layout.size);
   Buffer<T> start_velocity(momentum_ == T(0) ? 0 : net_.layout.size);
   Report report;
+
   auto polled = std::chrono::steady_clock::now();
-  bool interrupted = false, theta_is_new = true;
+  bool interrupted = false;
+  const int looks_apart =
+      static_cast<int>(std::max(1.0, kFlopsPerLook / gradient_flops(net_, batch_size)));
+  int until_look = looks_apart;
   const auto poll = [&] {
+    if (--until_look > 0) return false;
+    until_look = looks_apart;
     const auto now = std::chrono::steady_clock::now();
     if (now - polled < kPollEvery) return false;
     polled = now;
     interrupted = observer.poll && observer.poll();
     return interrupted;
   };
-
-  const auto finish = [&](const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
-    descend(passes, stripe, g, ld);
-  };
-  // Whether the training ends here.
-  const auto end_epoch = [&](int epoch, double mean, double val_cost) {
-    if (interrupted) {
-      report.stopped = Stopped::interrupted;
-      return true;
-    }
-    if (passes.stopped || !representable<T>(mean) || !theta_finite_) {
-      std::copy_n(start_theta.data(), net_.layout.size, net_.theta.data());
-      std::copy_n(start_velocity.data(), start_velocity.size(), velocity_.data());
-      report.stopped = Stopped::diverged;
-      return true;
-    }
-    report.cost.push_back(mean);
-    if (validation.m > 0) report.val_cost.push_back(val_cost);
-    if (!observer.epoch || !observer.epoch(epoch, mean, val_cost)) return false;
-    report.stopped = Stopped::callback;
-    return true;
+  const auto finish = [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
+    return descend(at, g, n);
   };
 
-  // One team for the whole training; between two barriers its first member alone does what needs
-  // no company: the order of rows, the verdict, the observer.
-  std::unique_ptr<Passes<T>> validating;
-  if (validation.m > 0)
-    validating =
-        std::make_unique<Passes<T>>(net_, validation.m, threads_, Passes<T>::Keep::forward);
-  bool done = false;
-  const auto body = [&](const Team& team) {
-    const Range my_theta = share(net_.layout.size, 16, team);
-    for (int epoch = 0; epoch < plan.epochs && !done; ++epoch) {
+  // One team for the whole training.
+  parallel(threads_, [&](const Team& team) {
+    const int parts = net_.layout.size < kShareTheta ? 1 : team.size();
+    bool theta_is_new = true;
+    for (int epoch = 0; epoch < plan.epochs; ++epoch) {
       // A diverging epoch is taken back as a whole: its last steps may have spoilt theta.
-      keep(net_.theta, start_theta, my_theta);
-      if (start_velocity.size() > 0) keep(velocity_, start_velocity, my_theta);
-      if (theta_is_new) passes.weights.pack(team);
-      if (team.rank == 0) {
-        theta_finite_ = true;
-        if (plan.shuffle)
-          permutation(plan.seed, plan.first_epoch + static_cast<std::uint64_t>(epoch), order.data(),
-                      data.m);
-      }
-      team.barrier();
+      team.for_each(parts, [&](int part, int) {
+        const Range mine = share(net_.layout.size, kThetaGrain, part, parts);
+        keep(net_.theta, start_theta, mine);
+        if (start_velocity.size() > 0) keep(velocity_, start_velocity, mine);
+      });
+      if (theta_is_new) passes.read_theta(team);
+      theta_finite_ = true;
+      if (plan.shuffle)
+        permutation(plan.seed, plan.first_epoch + static_cast<std::uint64_t>(epoch), order.data(),
+                    data.m);
       double sum = 0;
-      for (std::ptrdiff_t from = 0; from < data.m && !passes.stopped; from += batch_size) {
+      bool stopped = false;
+      for (std::ptrdiff_t from = 0; from < data.m && !stopped; from += batch_size) {
         const std::ptrdiff_t m = std::min(batch_size, data.m - from);
         const Batch<T> batch =
-            plan.shuffle
-                ? Batch<T>{data.X, data.Y, order.data() + from, m}
-                : Batch<T>{data.X + from * net_.n(0), data.Y + from * net_.n(net_.L()), nullptr, m};
-        sum += static_cast<double>(m) * passes.backpropagate(team, batch, finish, poll);
+            plan.shuffle ? Batch<T>{data.X, data.Y, order.data() + from, m, data.m}
+                         : Batch<T>{data.X + from * net_.n(0), data.Y + from * net_.n(net_.L()),
+                                    nullptr, m, data.m - from};
+        const Outcome outcome = passes.backpropagate(team, batch, finish, poll);
+        sum += static_cast<double>(m) * outcome.cost;
+        stopped = outcome.stopped;
+      }
+      const double mean = sum / static_cast<double>(data.m);
+      if (interrupted) {
+        report.stopped = Stopped::interrupted;
+        return;
+      }
+      if (stopped || !representable<T>(mean) || !theta_finite_) {
+        std::copy_n(start_theta.data(), net_.layout.size, net_.theta.data());
+        std::copy_n(start_velocity.data(), start_velocity.size(), velocity_.data());
+        report.stopped = Stopped::diverged;
+        return;
       }
       double val_cost = std::numeric_limits<double>::quiet_NaN();
-      if (validating && !passes.stopped) {
-        validating->weights.pack(team);
-        team.barrier();
-        val_cost = validating->cost(team, {validation.X, validation.Y, nullptr, validation.m});
+      if (validating) {
+        validating->read_theta(team);
+        val_cost = validating->cost(
+            team, {validation.X, validation.Y, nullptr, validation.m, validation.m});
+        report.val_cost.push_back(val_cost);
       }
-      if (team.rank == 0) {
-        done = end_epoch(epoch, sum / static_cast<double>(data.m), val_cost);
-        theta_is_new = static_cast<bool>(observer.epoch);  // which may write to it
+      report.cost.push_back(mean);
+      theta_is_new = static_cast<bool>(observer.epoch);  // which may write to it
+      if (theta_is_new && observer.epoch(epoch, mean, val_cost)) {
+        report.stopped = Stopped::callback;
+        return;
       }
-      team.barrier();
     }
-  };
-  parallel(threads_, body);
-  passes.stopped = false;
-  return report;
-}
-
-template <class T>
-void copy_stripe(const Network<T>& net, const Stripe& stripe, const T* g, std::ptrdiff_t ld,
-                 T* out) {
-  for_each_piece(net, stripe, g, ld, [&](std::ptrdiff_t at, const T* from, std::ptrdiff_t n) {
-    std::copy_n(from, n, out + at);
   });
-}
-
-template <class T>
-double gradient(const Network<T>& net, const Data<T>& data, T* out) {
-  const int threads = threads_for(net, data.m);
-  Passes<T> passes(net, data.m, threads);
-  double cost = 0;
-  const auto body = [&](const Team& team) {
-    passes.weights.pack(team);
-    team.barrier();
-    const double mine = passes.backpropagate(
-        team, {data.X, data.Y, nullptr, data.m},
-        [&](const Stripe& stripe, const T* g, std::ptrdiff_t ld) {
-          copy_stripe(net, stripe, g, ld, out);
-        },
-        [] { return false; });
-    if (team.rank == 0) cost = mine;
-  };
-  parallel(threads, body);
-  return cost;
-}
-
-template <class T>
-double cost(const Network<T>& net, const Data<T>& data) {
-  const int threads = worthwhile_threads(net.flops(data.m), 0);
-  Passes<T> passes(net, data.m, threads, Passes<T>::Keep::forward);
-  double cost = 0;
-  const auto body = [&](const Team& team) {
-    passes.weights.pack(team);
-    team.barrier();
-    const double mine = passes.cost(team, {data.X, data.Y, nullptr, data.m});
-    if (team.rank == 0) cost = mine;
-  };
-  parallel(threads, body);
-  return cost;
+  return report;
 }
 
 template class Trainer<float>;
 template class Trainer<double>;
-template void copy_stripe(const Network<float>&, const Stripe&, const float*, std::ptrdiff_t,
-                          float*);
-template void copy_stripe(const Network<double>&, const Stripe&, const double*, std::ptrdiff_t,
-                          double*);
-template double gradient(const Network<float>&, const Data<float>&, float*);
-template double gradient(const Network<double>&, const Data<double>&, double*);
-template double cost(const Network<float>&, const Data<float>&);
-template double cost(const Network<double>&, const Data<double>&);
 
 }  // namespace chainrule

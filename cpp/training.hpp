@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "network.hpp"
+#include "passes.hpp"
 
 namespace chainrule {
 
@@ -15,13 +15,6 @@ namespace chainrule {
 std::uint64_t random_bits(std::uint64_t seed, std::uint64_t stream, std::uint64_t counter);
 void uniform(std::uint64_t seed, std::uint64_t stream, double* out, std::ptrdiff_t size);  // [0, 1)
 void permutation(std::uint64_t seed, std::uint64_t epoch, std::int64_t* order, std::ptrdiff_t m);
-
-template <class T>
-struct Data {
-  const T* X;
-  const T* Y;
-  std::ptrdiff_t m;
-};
 
 struct Plan {
   int epochs;
@@ -58,7 +51,7 @@ class Trainer {
 
  private:
   Passes<T>& passes(std::ptrdiff_t batch_rows);
-  void descend(Passes<T>& passes, const Stripe& stripe, const T* g, std::ptrdiff_t ld);
+  bool descend(std::ptrdiff_t at, const T* g, std::ptrdiff_t n);
 
   Network<T>& net_;
   T learning_rate_, momentum_;
@@ -68,16 +61,5 @@ class Trainer {
   std::atomic<bool> theta_finite_{true};
   int threads_ = 0;
 };
-
-// A finished stripe into its place in an array like theta.
-template <class T>
-void copy_stripe(const Network<T>& net, const Stripe& stripe, const T* g, std::ptrdiff_t ld,
-                 T* out);
-
-// The gradient of the cost, in the order of theta; the cost.
-template <class T>
-double gradient(const Network<T>& net, const Data<T>& data, T* out);
-template <class T>
-double cost(const Network<T>& net, const Data<T>& data);
 
 }  // namespace chainrule

@@ -16,7 +16,17 @@ PACKAGE = ROOT / "python" / "chainrule"
 CPP = ROOT / "cpp"
 
 # Each room may include those before it.
-CPP_ORDER = ["kernels", "dispatch", "parallel", "layout", "network", "training", "bindings"]
+CPP_ORDER = [
+    "kernels",
+    "dispatch",
+    "parallel",
+    "layout",
+    "network",
+    "layered",
+    "passes",
+    "training",
+    "bindings",
+]
 # Each module may import those on lower floors at module level.
 PYTHON_FLOORS = [
     {"errors", "reference"},

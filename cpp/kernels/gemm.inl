@@ -21,6 +21,10 @@ struct Tile {
       for (int i = 0; i < MR; ++i) c[i][v] = b;
     }
   }
+  CHAINRULE_INLINE void set_columns(const T* column) {
+    for (int i = 0; i < MR; ++i)
+      for (int v = 0; v < NV; ++v) c[i][v] = broadcast(column[i]);
+  }
   CHAINRULE_INLINE void set_zero() {
     for (int i = 0; i < MR; ++i)
       for (int v = 0; v < NV; ++v) c[i][v] = Vec<T>{};
@@ -75,20 +79,24 @@ struct Tile {
 };
 
 // What a product does with a tile before and after its sum. `begin` is called on the first pass of
-// a long sum, `end` on the last; between passes the partial sums lie in `out`.
-template <class T>
+// a long sum, `end` on the last; between passes the partial sums lie in `out`. kTransposed tells
+// how the left operand lies. Samples are rows, or columns.
+template <class T, bool kColumns>
 struct ForwardEpilogue {
-  static constexpr bool kTransposed = false;
+  static constexpr bool kTransposed = kColumns;
   const T* bias;
-  std::ptrdiff_t bias_stride;  // from panel to panel
+  std::ptrdiff_t bias_stride;  // from panel to panel, where samples are rows
   Activation f;
   T* z;
   T* out;
   std::ptrdiff_t ld;
 
   template <int MR, int NV>
-  CHAINRULE_INLINE void begin(Tile<T, MR, NV>& tile, int, int j) const {
-    tile.set_rows(bias + j / kPanel<T> * bias_stride);
+  CHAINRULE_INLINE void begin(Tile<T, MR, NV>& tile, int i, int j) const {
+    if constexpr (kColumns)
+      tile.set_columns(bias + i);
+    else
+      tile.set_rows(bias + j / kPanel<T> * bias_stride);
   }
 
   template <int MR, int NV>
@@ -217,8 +225,9 @@ void product(int rows, int depth, int cols, const T* A, std::ptrdiff_t ld_A, Rig
       const T* panel = B.p + j / kPanel<T> * B.panel_stride + k * B.rs;
       for (int t = 0; t < tiling.tiles; ++t) {
         const int i = tiling.row(t);
-        tile[tiling.height(t) - 1](now, A + i * ld_A + k, ld_A, panel, B.rs, k == 0,
-                                   left <= kDepthBlock, epilogue, i, j);
+        const T* const a = Epilogue::kTransposed ? A + k * ld_A + i : A + i * ld_A + k;
+        tile[tiling.height(t) - 1](now, a, ld_A, panel, B.rs, k == 0, left <= kDepthBlock, epilogue,
+                                   i, j);
       }
     }
   }
@@ -227,7 +236,7 @@ void product(int rows, int depth, int cols, const T* A, std::ptrdiff_t ld_A, Rig
 template <class T>
 void forward(int rows, int depth, int cols, const T* x, std::ptrdiff_t ld_x, Right<T> W,
              Activation f, T* z, T* a, std::ptrdiff_t ld) {
-  const ForwardEpilogue<T> epilogue{W.p + depth * W.rs, W.panel_stride, f, z, a, ld};
+  const ForwardEpilogue<T, false> epilogue{W.p + depth * W.rs, W.panel_stride, f, z, a, ld};
   product(rows, depth, cols, x, ld_x, W, epilogue);
 }
 
@@ -261,14 +270,14 @@ constexpr int kTilesForCopy = 4;
 
 template <class T>
 void gradient(int rows, int depth, int cols, const T* a, std::ptrdiff_t ld_a, Right<T> delta,
-              int block, bool add, T* dW, std::ptrdiff_t ld, T* scratch) {
+              int block, T* dW, std::ptrdiff_t ld, T* scratch) {
   const Tiling tiling(rows);
   const bool copy_a = cols > kPanelsForCopy * kPanel<T>;
   const bool copy_delta = delta.rs != kPanel<T> && tiling.tiles > kTilesForCopy;
   T* const panel_copy = scratch + static_cast<std::ptrdiff_t>(block) * rows;
   for (int s = 0; s < depth; s += block) {
     const int samples = depth - s < block ? depth - s : block;
-    const GradientEpilogue<T> epilogue{add || s > 0, dW, ld};
+    const GradientEpilogue<T> epilogue{s > 0, dW, ld};
     const T* const a_s = a + s * ld_a;
     if (copy_a)
       for (int t = 0; t < tiling.tiles; ++t)

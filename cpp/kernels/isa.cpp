@@ -22,6 +22,8 @@ namespace {
 #include "loss.inl"
 #include "optimizer.inl"
 #include "peak.inl"
+// and on gemm.inl:
+#include "columns.inl"
 
 template <class T>
 constexpr Kernels<T> kTable = {
@@ -32,9 +34,16 @@ constexpr Kernels<T> kTable = {
     forward<T>,
     backward<T>,
     gradient<T>,
+    forward_columns<T>,
+    gradient_columns<T>,
+    gradient_scratch<T>,
+    gather<T>,
+    scatter<T>,
     activate<T>,
     derive<T>,
     mse<T>,
+    mse_columns<T>,
+    add<T>,
     descend<T>,
     fma_peak<T>,
 };

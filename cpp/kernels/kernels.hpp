@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace chainrule {
 
@@ -60,10 +61,28 @@ struct Kernels {
                    std::ptrdiff_t ld);
 
   // (BP4) dW = a^T delta over `depth` samples (rows of a and delta), summed by blocks of `block`
-  // samples; block sums are added in order. With `add`, onto what dW holds. A column of ones in a
-  // gives (BP3) db. `scratch` has room for block * (rows + panel) elements and a vector more.
+  // samples; block sums are added in order. A column of ones in a gives (BP3) db. `scratch` has
+  // room for block * (rows + panel) elements and a vector more.
   void (*gradient)(int rows, int depth, int cols, const T* a, std::ptrdiff_t ld_a, Right<T> delta,
-                   int block, bool add, T* dW, std::ptrdiff_t ld, T* scratch);
+                   int block, T* dW, std::ptrdiff_t ld, T* scratch);
+
+  // The same with samples as columns: x, z, a, delta have one row per unit, W and dW lie as in
+  // theta, (inputs + 1) x outputs, contiguous. Columns may be written up to a multiple of kPad
+  // bytes. For narrow layers: all lanes are in use whatever the width, and nothing is packed.
+  // (BP2) is `backward` with W on the left and delta on the right.
+  void (*forward_columns)(int outputs, int inputs, int samples, const T* W, const T* x,
+                          std::ptrdiff_t ld_x, Activation f, T* z, T* a, std::ptrdiff_t ld);
+  // (BP4), (BP3) for `inputs` rows of dW, whose inputs are the rows of a. Writes nothing else.
+  // `scratch` has room for gradient_scratch(inputs, outputs, samples) elements.
+  void (*gradient_columns)(int inputs, int outputs, int samples, const T* a, const T* delta,
+                           std::ptrdiff_t ld, T* dW, T* scratch);
+  std::ptrdiff_t (*gradient_scratch)(int inputs, int outputs, int samples);
+
+  // Rows of a data set as columns: to[k * ld + i] is element k of row order[i] (null: row i). The
+  // data set ends at `end`.
+  void (*gather)(T* to, std::ptrdiff_t ld, const T* rows, const T* end, const std::int64_t* order,
+                 int n, int samples);
+  void (*scatter)(T* rows, const T* from, std::ptrdiff_t ld, int n, int samples);  // and back
 
   void (*activate)(Activation f, T* a, const T* z, std::ptrdiff_t n);                // a = f(z)
   void (*derive)(Activation f, T* delta, const T* z, const T* a, std::ptrdiff_t n);  // *= f'(z)
@@ -71,6 +90,11 @@ struct Kernels {
   // (BP1) without f': delta = scale (a - y). row_cost[i] = sum_j (a_ij - y_ij)^2, in double.
   void (*mse)(int rows, int cols, const T* a, const T* y, std::ptrdiff_t ld, T scale, T* delta,
               double* row_cost);
+
+  void (*mse_columns)(int outputs, int samples, const T* a, const T* y, std::ptrdiff_t ld, T scale,
+                      T* delta, double* row_cost);
+
+  void (*add)(T* sum, const T* term, std::ptrdiff_t n);  // sum += term
 
   // (GD) theta -= rate * g; with a velocity: v = momentum * v + g, theta -= rate * v. Returns
   // whether all of theta is finite still.

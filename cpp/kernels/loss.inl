@@ -18,3 +18,20 @@ void mse(int rows, int cols, const T* a, const T* y, std::ptrdiff_t ld, T scale,
       store<T>(delta + i * ld + j, (load(ai + j) - load(yi + j)) * scale);
   }
 }
+
+// Samples as columns. Lanes are samples, so each row_cost is the same chain.
+template <class T>
+void mse_columns(int outputs, int samples, const T* a, const T* y, std::ptrdiff_t ld, T scale,
+                 T* delta, double* row_cost) {
+  constexpr int n = kLanes<T>;
+  for (int i = 0; i < samples; i += n) {
+    double sum[n] = {};
+    for (int j = 0; j < outputs; ++j) {
+      const Vec<T> e = load(a + j * ld + i) - load(y + j * ld + i);
+      for (int lane = 0; lane < n; ++lane) sum[lane] = fma_scalar(e[lane], e[lane], sum[lane]);
+      if (delta != nullptr) store<T>(delta + j * ld + i, e * scale);
+    }
+    const int left = samples - i < n ? samples - i : n;
+    for (int lane = 0; lane < left; ++lane) row_cost[i + lane] = sum[lane];
+  }
+}

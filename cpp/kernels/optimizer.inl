@@ -33,3 +33,10 @@ bool descend(T* theta, T* velocity, const T* g, std::ptrdiff_t n, T rate, T mome
   for (int lane = 0; lane < kLanes<T>; ++lane) all = all && finite[lane] != 0;
   return all;
 }
+
+template <class T>
+void add(T* sum, const T* term, std::ptrdiff_t n) {
+  std::ptrdiff_t i = 0;
+  for (; i + kLanes<T> <= n; i += kLanes<T>) store<T>(sum + i, load(sum + i) + load(term + i));
+  for (; i < n; ++i) sum[i] += term[i];
+}

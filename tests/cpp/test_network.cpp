@@ -1,5 +1,6 @@
 // The passes against plain loops in double, and bit for bit against each other: any number of
-// threads, any split of the rows, AVX2 like AVX-512, narrow (raw) and wide (packed) layers.
+// threads, any split of the rows, AVX2 like AVX-512, either way through the network, and, where
+// sums are short enough to be written down, like naive chains.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -88,6 +89,100 @@ double plain(const Problem<T>& p, std::vector<double>& g, std::vector<double>& o
       }
   }
   return cost;
+}
+
+// The gradient by a chosen way.
+template <class T>
+double gradient_by(typename chainrule::Passes<T>::Way way, int threads, const Problem<T>& p,
+                   std::vector<T>& g, double& cost_alone) {
+  chainrule::Passes<T> passes(p.net, p.m, threads, true, way);
+  const chainrule::Batch<T> batch{p.X.data(), p.Y.data(), nullptr, p.m, p.m};
+  g.assign(static_cast<std::size_t>(p.net.theta.size()), T(-1));
+  double cost = 0;
+  chainrule::parallel(threads, [&](const chainrule::Team& team) {
+    passes.read_theta(team);
+    cost = passes
+               .backpropagate(
+                   team, batch,
+                   [&](std::ptrdiff_t at, const T* part, std::ptrdiff_t n) {
+                     std::copy_n(part, n, g.begin() + at);
+                     return false;
+                   },
+                   [] { return false; })
+               .cost;
+    cost_alone = passes.cost(team, batch);
+  });
+  return cost;
+}
+
+// One linear layer, where the whole gradient can be written down: chains over a block's samples,
+// blocks added within spans, spans in order.
+template <class T>
+void naive_sums(const std::string& isa) {
+  if (isa == "baseline") return;
+  for (const std::ptrdiff_t m : {1, 127, 128, 129, 1000, 1024, 1025, 5000}) {
+    const Problem<T> p({3, 2}, "identity", m);
+    std::vector<T> expected(p.net.theta.size()), span(expected.size()), block(expected.size());
+    const T scale = static_cast<T>(2.0 / (2.0 * static_cast<double>(m)));
+    double cost = 0, block_cost = 0;
+    for (std::ptrdiff_t i = 0; i < m; ++i) {
+      double row_cost = 0;
+      for (int j = 0; j < 2; ++j) {
+        T z = p.net.theta.data()[p.net.layout.b(1) + j];
+        for (int k = 0; k < 3; ++k) z = std::fma(p.net.W(1)[k * 2 + j], p.X[i * 3 + k], z);
+        const T e = z - p.Y[i * 2 + j];
+        row_cost = std::fma(static_cast<double>(e), static_cast<double>(e), row_cost);
+        for (int k = 0; k <= 3; ++k) {
+          T& sum = block[k * 2 + j];
+          sum = std::fma(k < 3 ? p.X[i * 3 + k] : T(1), e * scale, i % 128 == 0 ? T(0) : sum);
+        }
+      }
+      block_cost += row_cost;
+      if (i % 128 != 127 && i != m - 1) continue;
+      cost += block_cost;
+      block_cost = 0;
+      const std::ptrdiff_t b = i / 128;
+      for (std::size_t w = 0; w < span.size(); ++w) {
+        span[w] = b % 8 == 0 ? block[w] : span[w] + block[w];
+        if (b % 8 == 7 || i == m - 1) expected[w] = b < 8 ? span[w] : expected[w] + span[w];
+      }
+    }
+    cost /= 2.0 * static_cast<double>(m);
+    using Way = typename chainrule::Passes<T>::Way;
+    for (const Way way : {Way::fused, Way::layered})
+      for (const int threads : {1, 2, 3}) {
+        std::vector<T> g;
+        double alone = 0;
+        const double got = gradient_by(way, threads, p, g, alone);
+        CHECK(g == expected && got == cost && alone == cost)
+            << isa << " naive sums over " << m << " samples, " << threads << " threads";
+      }
+  }
+}
+
+// Both ways, any number of threads.
+template <class T>
+void same_by_either_way(const std::string& isa) {
+  const std::vector<std::vector<int>> shapes = {{1, 1},           {8, 32, 32, 1},   {17, 64, 64, 6},
+                                                {33, 31, 129, 2}, {3, 5, 40, 2, 1}, {70, 300, 1}};
+  for (const auto& widths : shapes)
+    for (const std::string f : {"relu", "tanh", "gelu"})
+      for (const std::ptrdiff_t m : {1, 7, 33, 130, 700, 2500}) {
+        if (f == "gelu" && m > 130) continue;
+        const Problem<T> p(widths, f, m);
+        using Way = typename chainrule::Passes<T>::Way;
+        std::vector<T> first, g;
+        double first_alone = 0, alone = 0;
+        const double cost = gradient_by(Way::layered, 1, p, first, first_alone);
+        for (const Way way : {Way::fused, Way::layered})
+          for (const int threads : {1, 2, 3, 7}) {
+            const double got = gradient_by(way, threads, p, g, alone);
+            CHECK(got == cost && alone == cost && first_alone == cost &&
+                  std::memcmp(g.data(), first.data(), g.size() * sizeof(T)) == 0)
+                << isa << " " << f << " " << widths.size() << " of " << widths[0] << ", m " << m
+                << (way == Way::fused ? " fused, " : " layered, ") << threads << " threads";
+          }
+      }
 }
 
 const std::vector<std::vector<int>> kShapes = {
@@ -199,6 +294,10 @@ int main() {
     against_plain_loops<double>(isa);
     any_split<float>(isa);
     any_split<double>(isa);
+    naive_sums<float>(isa);
+    naive_sums<double>(isa);
+    same_by_either_way<float>(isa);
+    same_by_either_way<double>(isa);
   });
   same_bits<float>();
   same_bits<double>();

@@ -1,0 +1,132 @@
+// Samples as columns: the products of narrow layers, where vectors along the units would be mostly
+// padding. The same register tile: W stands on the left where it lies in theta, lanes are samples.
+
+template <class T>
+void forward_columns(int outputs, int inputs, int samples, const T* W, const T* x,
+                     std::ptrdiff_t ld_x, Activation f, T* z, T* a, std::ptrdiff_t ld) {
+  const std::ptrdiff_t n_out = outputs;
+  const ForwardEpilogue<T, true> epilogue{W + inputs * n_out, 0, f, z, a, ld};
+  product(outputs, inputs, samples, W, n_out, Right<T>{x, ld_x, kPanel<T>}, epilogue);
+}
+
+// Rows of `ld` elements without padding, none after `end`: what a whole vector writes too much of a
+// row is the beginning of rows below, which are written later (see multiply_exactly).
+template <class T>
+struct ExactEpilogue {
+  static constexpr bool kTransposed = false;
+  T* out;
+  std::ptrdiff_t ld;
+  const T* end_of_out;
+
+  template <int MR, int NV>
+  CHAINRULE_INLINE void begin(Tile<T, MR, NV>& tile, int, int) const {
+    tile.set_zero();
+  }
+
+  template <int MR, int NV>
+  CHAINRULE_INLINE void end(Tile<T, MR, NV>& tile, int i, int j) const {
+    T* const C = out + i * ld + j;
+    if (end_of_out - (C + (MR - 1) * ld) >= NV * kLanes<T>) {
+      tile.write(C, ld);
+      return;
+    }
+    for (int r = 0; r < MR; ++r)
+      for (int v = 0; v < NV; ++v) {
+        T* const to = C + r * ld + v * kLanes<T>;
+        const std::ptrdiff_t left = end_of_out - to;
+        if (left >= kLanes<T>)
+          store<T>(to, tile.c[r][v]);
+        else if (left > 0)
+          store_part<T>(to, tile.c[r][v], static_cast<int>(left));
+      }
+  }
+};
+
+// C = A B, (rows x cols) without padding; the last panel comes first, for its excess.
+template <class T>
+void multiply_exactly(int rows, int depth, int cols, const T* A, std::ptrdiff_t ld_A,
+                      const T* panels, T* C) {
+  const Tiling tiling(rows);
+  const std::ptrdiff_t size = static_cast<std::ptrdiff_t>(rows) * cols;
+  const ExactEpilogue<T> epilogue{C, cols, C + size};
+  for (int j = (cols - 1) / kPanel<T> * kPanel<T>; j >= 0; j -= kPanel<T>) {
+    const auto& tile = kTiles<T, ExactEpilogue<T>>.of[cols - j > kLanes<T> ? 1 : 0];
+    const T* panel = panels + static_cast<std::ptrdiff_t>(j) * depth;
+    for (int t = 0; t < tiling.tiles; ++t) {
+      const int i = tiling.row(t);
+      tile[tiling.height(t) - 1](depth, A + i * ld_A, ld_A, panel, kPanel<T>, true, true, epilogue,
+                                 i, j);
+    }
+  }
+}
+
+// With so few outputs vectors lie along the inputs.
+template <class T>
+bool along_inputs(int inputs, int outputs) {
+  return 2 * outputs <= kLanes<T> && outputs < inputs;
+}
+
+template <class T>
+std::ptrdiff_t gradient_scratch(int inputs, int outputs, int samples) {
+  const auto whole = [](int n) -> std::ptrdiff_t {
+    return (n + kPanel<T> - 1) / kPanel<T> * kPanel<T>;
+  };
+  const bool inputs_lie = along_inputs<T>(inputs, outputs);
+  return samples * whole(inputs_lie ? inputs : outputs) +
+         (inputs_lie ? outputs * whole(inputs) : 0);
+}
+
+template <class T>
+void gradient_columns(int inputs, int outputs, int samples, const T* a, const T* delta,
+                      std::ptrdiff_t ld, T* dW, T* scratch) {
+  const std::ptrdiff_t panel_stride = static_cast<std::ptrdiff_t>(samples) * kPanel<T>;
+  if (!along_inputs<T>(inputs, outputs)) {
+    pack_transposed(scratch, panel_stride, delta, ld, samples, outputs);
+    multiply_exactly(inputs, samples, outputs, a, ld, scratch, dW);
+    return;
+  }
+  pack_transposed(scratch, panel_stride, a, ld, samples, inputs);
+  if (outputs == 1) {
+    multiply_exactly(1, samples, inputs, delta, ld, scratch, dW);
+    return;
+  }
+  T* const flat = scratch + (inputs + kPanel<T> - 1) / kPanel<T> * panel_stride;
+  multiply_exactly(outputs, samples, inputs, delta, ld, scratch, flat);
+  for (int k = 0; k < inputs; ++k)
+    for (int j = 0; j < outputs; ++j) dW[k * outputs + j] = flat[j * inputs + k];
+}
+
+// A square at a time through registers. A short row is read past its end, into the next one, unless
+// nothing comes after it.
+template <class T>
+void gather(T* to, std::ptrdiff_t ld, const T* rows, const T* end, const std::int64_t* order, int n,
+            int samples) {
+  constexpr int lanes = kLanes<T>;
+  const auto row = [&](int i)
+                       CHAINRULE_LAMBDA { return rows + (order != nullptr ? order[i] : i) * n; };
+  if (n <= 4) {
+    for (int i = 0; i < samples; ++i) {
+      const T* from = row(i);
+      for (int k = 0; k < n; ++k) to[k * ld + i] = from[k];
+    }
+    return;
+  }
+  for (int i = 0; i < samples; i += lanes)
+    for (int k = 0; k < n; k += lanes) {
+      const int height = n - k < lanes ? n - k : lanes;
+      Vec<T> square[lanes];
+#pragma GCC unroll 16
+      for (int c = 0; c < lanes; ++c) {
+        const T* from = row(i + c < samples ? i + c : samples - 1) + k;
+        square[c] = end - from >= lanes ? load(from) : load_part(from, height);
+      }
+      transpose<T>(square);
+      for (int r = 0; r < height; ++r) store<T>(to + (k + r) * ld + i, square[r]);
+    }
+}
+
+template <class T>
+void scatter(T* rows, const T* from, std::ptrdiff_t ld, int n, int samples) {
+  for (int i = 0; i < samples; ++i)
+    for (int k = 0; k < n; ++k) rows[static_cast<std::ptrdiff_t>(i) * n + k] = from[k * ld + i];
+}

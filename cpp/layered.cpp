@@ -1,0 +1,340 @@
+#include "layered.hpp"
+
+namespace chainrule {
+namespace {
+
+// A layer with longer rows is packed: its rows lie too far apart for cache sets and page tables.
+constexpr std::ptrdiff_t kWideRow = 512;  // bytes
+
+// Rows that a packing of all weights has to be worth.
+constexpr std::ptrdiff_t kFewRows = 32;
+
+constexpr std::ptrdiff_t kNearCache = 32 << 10;     // a share of L1 and L2 for activations
+constexpr std::ptrdiff_t kThreadCache = 384 << 10;  // a share of one core's L2
+constexpr std::ptrdiff_t kGroupMemory = 64 << 20;   // for networks too wide for any cache
+constexpr std::ptrdiff_t kWideBlock = 256;          // rows that share one stream of wide weights
+
+// Rows of a stripe: few enough that its gradient stays in L2 until the update and that there are
+// some for every thread, enough that each look at delta feeds many tiles.
+constexpr std::ptrdiff_t kStripeBytes = 256 << 10;
+constexpr int kStripeGrain = 32;  // a whole number of panels on every instruction set
+constexpr std::ptrdiff_t kStripeLeast = 64;
+constexpr std::ptrdiff_t kTallStripe = 256;
+
+template <class T>
+bool is_wide(const Network<T>& net, int l) {
+  return static_cast<std::ptrdiff_t>(net.n(l) * sizeof(T)) > kWideRow;
+}
+
+template <class T>
+int stripe_rows(const Network<T>& net, int l, int threads) {
+  const std::ptrdiff_t row_bytes = padded<T>(net.n(l)) * static_cast<std::ptrdiff_t>(sizeof(T));
+  const std::ptrdiff_t fits = kStripeBytes / row_bytes / kStripeGrain * kStripeGrain;
+  const std::ptrdiff_t fair = round_up(net.n(l - 1) / (2 * threads), kStripeGrain);
+  return static_cast<int>(std::clamp<std::ptrdiff_t>(std::min(fair, std::max(fits, kStripeLeast)),
+                                                     kStripeGrain, kTallStripe));
+}
+
+}  // namespace
+
+// ------------------------------------------------------------------------------------- weights
+
+template <class T>
+Weights<T>::Weights(const Network<T>& net, For use)
+    : net_(net), kernels_(chainrule::kernels<T>()), forward_(net.L() + 1), backward_(net.L() + 1) {
+  const std::ptrdiff_t panel = kernels_.panel;
+  for (int l = 1; l <= net.L(); ++l) {
+    if (use != For::few_rows && is_wide(net, l))
+      forward_[l].reset(checked_multiply(round_up(net.n(l), panel), net.n(l - 1) + 1));
+    // With one output W^l is one row of inputs already.
+    if (use == For::both && l > 1 && net.n(l) > 1)
+      backward_[l].reset(checked_multiply(round_up(net.n(l - 1), panel), net.n(l)));
+  }
+}
+
+template <class T>
+void Weights<T>::pack(const Team& team) {
+  team.for_each(team.size(), [&](int part, int) {
+    for (int l = 1; l <= net_.L(); ++l) {
+      const Range mine = share(net_.n(l - 1) + 1, kStripeGrain, part, team.size());
+      if (mine.size() > 0)
+        pack_rows(l, static_cast<int>(mine.begin), static_cast<int>(mine.size()));
+    }
+  });
+}
+
+template <class T>
+void Weights<T>::pack_rows(int l, int row, int rows) {
+  const std::ptrdiff_t panel = kernels_.panel;
+  const std::ptrdiff_t n_in = net_.n(l - 1), n_out = net_.n(l);
+  const T* W = net_.W(l) + row * n_out;
+  if (forward_[l].size() > 0)
+    kernels_.pack(forward_[l].data() + row * panel, (n_in + 1) * panel, W, n_out, rows,
+                  static_cast<int>(n_out));
+  if (backward_[l].size() > 0)  // without b
+    kernels_.pack_transposed(backward_[l].data() + row * n_out, n_out * panel, W, n_out,
+                             static_cast<int>(n_out),
+                             static_cast<int>(std::min<std::ptrdiff_t>(rows, n_in - row)));
+}
+
+template <class T>
+Right<T> Weights<T>::forward(int l) const {
+  const std::ptrdiff_t panel = kernels_.panel;
+  if (forward_[l].size() > 0) return {forward_[l].data(), panel, (net_.n(l - 1) + 1) * panel};
+  return {net_.W(l), net_.n(l), panel};
+}
+
+template <class T>
+Right<T> Weights<T>::backward(int l) const {
+  const std::ptrdiff_t panel = kernels_.panel;
+  if (backward_[l].size() > 0) return {backward_[l].data(), panel, net_.n(l) * panel};
+  return {net_.W(l), 0, panel};
+}
+
+template <class T>
+std::ptrdiff_t Weights<T>::bytes() const {
+  std::ptrdiff_t elements = 0;
+  for (const auto* buffers : {&forward_, &backward_})
+    for (const Buffer<T>& buffer : *buffers) elements += buffer.size();
+  return elements * static_cast<std::ptrdiff_t>(sizeof(T));
+}
+
+// -------------------------------------------------------------------------------------- passes
+
+template <class T>
+Layered<T>::Layered(const Network<T>& net, std::ptrdiff_t most_rows, int threads, Keep keep)
+    : weights(net, keep == Keep::forward ? Weights<T>::For::forward : Weights<T>::For::both),
+      ld(net.L() + 1),
+      a(net.L() + 1),
+      z(net.L() + 1),
+      delta(net.L() + 1),
+      net_(net),
+      kernels_(chainrule::kernels<T>()),
+      parts_(threads),
+      panels_(net.L() + 1),
+      gradient_(net.L() + 1),
+      stripes_(threads) {
+  std::ptrdiff_t row_bytes = padded<T>(net_.n(net_.L()) + 1) * sizeof(T);  // of Y
+  for (int l = 0; l <= net_.L(); ++l) {
+    ld[l] = padded<T>(net_.n(l) + 1);  // one more for the constant 1 whose weight is b
+    row_bytes += 2 * ld[l] * static_cast<std::ptrdiff_t>(sizeof(T));
+  }
+
+  // Activations of a block stay in L1 or L2 on their way up and down. A group is what the threads
+  // hold between two barriers; a network whose single block fills the cache takes many rows
+  // at once instead, because then its weights are the larger stream.
+  const bool wide = kSampleBlock * row_bytes > kThreadCache;
+  block_ = wide ? kWideBlock : std::clamp(kNearCache / row_bytes, kRowGrain, kWideBlock);
+  group_ = (wide ? kGroupMemory : threads * kThreadCache) / row_bytes;
+  group_ = std::max<std::ptrdiff_t>(group_ / kSampleSpan, 1) * kSampleSpan;
+  if (keep == Keep::everything) group_ = round_up(most_rows, kSampleSpan);
+  held_ = std::min(group_, std::max<std::ptrdiff_t>(most_rows, 1));
+
+  for (int l = 0; l <= net_.L(); ++l) {
+    a[l].reset(checked_multiply(held_, ld[l]));
+    if (l == 0 || keep == Keep::forward) continue;
+    delta[l].reset(checked_multiply(held_, ld[l]));
+    if (is_wide(net, l))
+      panels_[l].reset(checked_multiply(held_, round_up(net_.n(l), kernels_.panel)));
+    if (keep == Keep::everything || needs_z(net_.f[l])) z[l].reset(checked_multiply(held_, ld[l]));
+    if (most_rows > group_) gradient_[l].reset(checked_multiply(net_.n(l - 1) + 1, gradient_ld(l)));
+  }
+  y_.reset(checked_multiply(held_, ld[net_.L()]));
+  row_cost_.reset(held_);
+
+  // Stripes go to the threads in order, so that each has about the same number of products.
+  double total = 0;
+  for (int l = 1; l <= net_.L(); ++l) total += (net_.n(l - 1) + 1.0) * net_.n(l);
+  double done = 0;
+  int tallest = 1;
+  for (int l = 1; l <= net_.L(); ++l) {
+    const int all = net_.n(l - 1) + 1;
+    const int step = net_.n(l) == 1 ? all : stripe_rows(net, l, threads);
+    for (int row = 0; row < all; row += step) {
+      // The row of b goes with the stripe before it: alone it would be a tile of one row.
+      const int rows = all - row <= step + 1 ? all - row : step;
+      const int member = static_cast<int>(done / total * threads);
+      stripes_[std::min(member, threads - 1)].push_back({l, row, rows});
+      if (net_.n(l) > 1) tallest = std::max(tallest, rows);
+      stripe_size_ = std::max(stripe_size_, rows * gradient_ld(l));
+      done += static_cast<double>(rows) * net_.n(l);
+      if (rows > step) break;
+    }
+  }
+  if (keep == Keep::forward) return;
+  stripe_size_ = padded<T>(stripe_size_);
+  if (most_rows <= group_) stripe_.reset(threads * stripe_size_);
+  if (most_rows > kSampleSpan) span_.reset(threads * stripe_size_);
+  scratch_size_ = padded<T>(kSampleBlock * (tallest + kernels_.panel));
+  scratch_.reset(threads * scratch_size_);
+}
+
+template <class T>
+void Layered<T>::load(const Batch<T>& batch, std::ptrdiff_t from, Range rows) {
+  const int n_0 = net_.n(0), n_L = net_.n(net_.L());
+  for (std::ptrdiff_t i = rows.begin; i < rows.end; ++i) {
+    const std::ptrdiff_t row = batch.order != nullptr ? batch.order[from + i] : from + i;
+    T* x = a[0].data() + i * ld[0];
+    std::copy_n(batch.X + row * n_0, n_0, x);
+    x[n_0] = 1;
+    std::copy_n(batch.Y + row * n_L, n_L, y_.data() + i * ld[net_.L()]);
+  }
+}
+
+template <class T>
+void Layered<T>::forward(Range rows) {
+  const int m = static_cast<int>(rows.end - rows.begin);
+  for (int l = 1; l <= net_.L(); ++l) {
+    const T* below = a[l - 1].data() + rows.begin * ld[l - 1];
+    T* z_l = z[l].size() > 0 ? z[l].data() + rows.begin * ld[l] : nullptr;
+    T* a_l = a[l].data() + rows.begin * ld[l];
+    // (Z) z^l = a^{l-1} W^lT + b^l   (A) a^l = f(z^l)
+    kernels_.forward(m, net_.n(l - 1), net_.n(l), below, ld[l - 1], weights.forward(l), net_.f[l],
+                     z_l, a_l, ld[l]);
+    for (int i = 0; i < m; ++i) a_l[i * ld[l] + net_.n(l)] = 1;
+  }
+}
+
+template <class T>
+void Layered<T>::loss(Range rows, std::ptrdiff_t m, bool with_delta) {
+  const int L = net_.L();
+  const std::ptrdiff_t at = rows.begin * ld[L];
+  const int count = static_cast<int>(rows.end - rows.begin);
+  const T scale = static_cast<T>(2.0 / (static_cast<double>(m) * net_.n(L)));
+  T* delta_L = with_delta ? delta[L].data() + at : nullptr;
+  // (BP1) delta^L = dC/da^L * f'(z^L), with dC/da^L = 2 / (m n_L) (a^L - y)
+  kernels_.mse(count, net_.n(L), a[L].data() + at, y_.data() + at, ld[L], scale, delta_L,
+               row_cost_.data() + rows.begin);
+  if (with_delta && net_.f[L] != Activation::identity)
+    kernels_.derive(net_.f[L], delta_L, z[L].size() > 0 ? z[L].data() + at : nullptr,
+                    a[L].data() + at, count * ld[L]);
+}
+
+template <class T>
+void Layered<T>::backward(Range rows) {
+  const int m = static_cast<int>(rows.end - rows.begin);
+  for (int l = net_.L(); l >= 1; --l) {
+    if (panels_[l].size() > 0)
+      kernels_.pack(panels_[l].data() + rows.begin * kernels_.panel, held_ * kernels_.panel,
+                    delta[l].data() + rows.begin * ld[l], ld[l], m, net_.n(l));
+    if (l == 1) return;
+    const T* above = delta[l].data() + rows.begin * ld[l];
+    const std::ptrdiff_t at = rows.begin * ld[l - 1];
+    // (BP2) delta^{l-1} = (delta^l W^l) * f'(z^{l-1})
+    kernels_.backward(m, net_.n(l), net_.n(l - 1), above, ld[l], weights.backward(l), net_.f[l - 1],
+                      z[l - 1].size() > 0 ? z[l - 1].data() + at : nullptr, a[l - 1].data() + at,
+                      delta[l - 1].data() + at, ld[l - 1]);
+  }
+}
+
+// With one output dW^l is one row, and stands like W^l: one element for each input.
+template <class T>
+std::ptrdiff_t Layered<T>::gradient_ld(int l) const {
+  return net_.n(l) == 1 ? 1 : padded<T>(net_.n(l));
+}
+
+template <class T>
+typename Layered<T>::Block Layered<T>::gradient_of(const Stripe& s, int rank) {
+  const std::ptrdiff_t ld_g = gradient_ld(s.l);
+  if (stripe_.size() > 0) return {stripe_.data() + rank * stripe_size_, ld_g};
+  return {gradient_[s.l].data() + s.row * ld_g, ld_g};
+}
+
+template <class T>
+void Layered<T>::add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, bool add, int rank) {
+  const std::ptrdiff_t panel = kernels_.panel;
+  T* scratch = scratch_.data() + rank * scratch_size_;
+  for (std::ptrdiff_t i = 0; i < rows; i += kSampleSpan) {
+    const int m = static_cast<int>(std::min(kSampleSpan, rows - i));
+    const T* below = a[s.l - 1].data() + i * ld[s.l - 1] + s.row;
+    const T* delta_l = delta[s.l].data() + i * ld[s.l];
+    const bool onto = add || i > 0;
+    T* to = onto ? span_.data() + rank * stripe_size_ : g.p;
+    // (BP4) dW^l = delta^lT a^{l-1}   (BP3) db^l = delta^lT 1: the column of ones in a
+    if (net_.n(s.l) == 1)  // vectors along the inputs
+      kernels_.gradient(1, m, s.rows, delta_l, ld[s.l], {below, ld[s.l - 1], panel}, kSampleBlock,
+                        to, 0, scratch);
+    else
+      kernels_.gradient(s.rows, m, net_.n(s.l), below, ld[s.l - 1],
+                        panels_[s.l].size() > 0
+                            ? Right<T>{panels_[s.l].data() + i * panel, panel, held_ * panel}
+                            : Right<T>{delta_l, ld[s.l], panel},
+                        kSampleBlock, to, g.ld, scratch);
+    if (onto) kernels_.add(g.p, to, s.rows * g.ld);
+  }
+}
+
+template <class T>
+double Layered<T>::cost(const Team& team, const Batch<T>& batch) {
+  double sum = 0;
+  for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
+    const std::ptrdiff_t rows = std::min(group_, batch.m - from);
+    team.for_each(parts_, [&](int part, int) {
+      const Range mine = share(rows, kRowGrain, part, parts_);
+      for (std::ptrdiff_t i = mine.begin; i < mine.end; i += block_) {
+        const Range now{i, std::min(i + block_, mine.end)};
+        load(batch, from, now);
+        forward(now);
+        loss(now, batch.m, false);
+      }
+    });
+    sum = add_costs(sum, row_cost_.data(), rows);
+  }
+  return sum / (static_cast<double>(batch.m) * net_.n(net_.L()));
+}
+
+template <class T>
+std::ptrdiff_t Layered<T>::bytes() const {
+  std::ptrdiff_t elements = y_.size() + stripe_.size() + span_.size() + scratch_.size();
+  for (const auto* buffers : {&a, &z, &delta, &panels_, &gradient_})
+    for (const Buffer<T>& buffer : *buffers) elements += buffer.size();
+  return elements * static_cast<std::ptrdiff_t>(sizeof(T)) + weights.bytes() +
+         row_cost_.size() * static_cast<std::ptrdiff_t>(sizeof(double));
+}
+
+// --------------------------------------------------------------------------------- prediction
+
+template <class T>
+void predict_layered(const Team& team, const Network<T>& net, const T* X, std::ptrdiff_t m,
+                     T* out) {
+  const Kernels<T>& kernels = chainrule::kernels<T>();
+  const int L = net.L(), n_0 = net.n(0), n_L = net.n(L);
+  const int widest = *std::max_element(net.layout.n.begin() + 1, net.layout.n.end());
+  const std::ptrdiff_t ld = padded<T>(widest);
+  const std::ptrdiff_t block =
+      std::clamp<std::ptrdiff_t>(kThreadCache / (ld * 2 * sizeof(T)), kRowGrain, kWideBlock);
+  Weights<T> weights(net, m < kFewRows ? Weights<T>::For::few_rows : Weights<T>::For::forward);
+  const int parts = team.size();
+  const std::ptrdiff_t scratch = 2 * checked_multiply(std::min(block, m), ld);
+  Buffer<T> buffers(parts * scratch);
+  weights.pack(team);
+  team.for_each(parts, [&](int part, int rank) {
+    T* const ping = buffers.data() + rank * scratch;
+    const Range mine = share(m, kRowGrain, part, parts);
+    for (std::ptrdiff_t i = mine.begin; i < mine.end; i += block) {
+      const int rows = static_cast<int>(std::min(block, mine.end - i));
+      const T* below = X + i * n_0;
+      std::ptrdiff_t ld_below = n_0;
+      T* a = ping;
+      for (int l = 1; l <= L; ++l) {  // (Z), (A)
+        a = ping + (l % 2) * (scratch / 2);
+        kernels.forward(rows, net.n(l - 1), net.n(l), below, ld_below, weights.forward(l), net.f[l],
+                        nullptr, a, ld);
+        below = a;
+        ld_below = ld;
+      }
+      for (int r = 0; r < rows; ++r) std::copy_n(a + r * ld, n_L, out + (i + r) * n_L);
+    }
+  });
+}
+
+template class Weights<float>;
+template class Weights<double>;
+template class Layered<float>;
+template class Layered<double>;
+template void predict_layered(const Team&, const Network<float>&, const float*, std::ptrdiff_t,
+                              float*);
+template void predict_layered(const Team&, const Network<double>&, const double*, std::ptrdiff_t,
+                              double*);
+
+}  // namespace chainrule

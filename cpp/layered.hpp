@@ -1,0 +1,134 @@
+// The passes of networks too wide to stay in cache: layer by layer over many rows, in cache-blocked
+// products from packed weights. The same equations as in network.cpp, and the same bits.
+#pragma once
+
+#include <vector>
+
+#include "network.hpp"
+
+namespace chainrule {
+
+// The weights as the kernels read them. A narrow layer is read where it lies in theta; a wide one
+// (whose rows are far apart) from packed panels, and the backward pass from transposed panels.
+template <class T>
+class Weights {
+ public:
+  enum class For { few_rows, forward, both };
+  Weights(const Network<T>& net, For use);
+  void pack(const Team& team);               // all of theta
+  void pack_rows(int l, int row, int rows);  // rows of W^l_T with b^l as its last one
+  Right<T> forward(int l) const;             // (n_{l-1}, n_l), row n_{l-1} is b
+  Right<T> backward(int l) const;            // (n_l, n_{l-1}), l = 2..L
+  std::ptrdiff_t bytes() const;
+
+ private:
+  const Network<T>& net_;
+  const Kernels<T>& kernels_;
+  std::vector<Buffer<T>> forward_, backward_;
+};
+
+// Rows are given to threads in multiples of this.
+constexpr std::ptrdiff_t kRowGrain = 16;
+
+// A stripe of the gradient of one layer: rows of dW^l transposed, db^l being row n_{l-1}. One
+// thread owns it, sums it over all samples and updates its weights.
+struct Stripe {
+  int l, row, rows;
+};
+
+// Everything that a pass over a batch needs, allocated once. The batch is taken in groups of rows;
+// for each, every thread runs its rows through all layers and back, then its stripes of dW.
+template <class T>
+class Layered {
+ public:
+  // forward: only what cost() needs. everything: all z, and all rows at once (trace).
+  enum class Keep { forward, needed, everything };
+  Layered(const Network<T>& net, std::ptrdiff_t most_rows, int threads, Keep keep = Keep::needed);
+
+  // finish(at, g, n) for pieces of the finished gradient, as in Fused; it returns whether it
+  // changed those pieces of theta.
+  template <class Finish, class Interrupted>
+  Outcome backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
+                        const Interrupted& interrupted);
+  double cost(const Team& team, const Batch<T>& batch);
+  std::ptrdiff_t bytes() const;
+
+  Weights<T> weights;
+  std::vector<std::ptrdiff_t> ld;      // of a[l], z[l], delta[l]
+  std::vector<Buffer<T>> a, z, delta;  // numbered by l; a[0] = X
+
+ private:
+  void load(const Batch<T>& batch, std::ptrdiff_t from, Range rows);
+  void forward(Range rows);
+  void loss(Range rows, std::ptrdiff_t m, bool with_delta);
+  void backward(Range rows);
+  struct Block {
+    T* p;
+    std::ptrdiff_t ld;
+  };
+  std::ptrdiff_t gradient_ld(int l) const;
+  Block gradient_of(const Stripe& s, int rank);
+  void add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, bool add, int rank);
+
+  const Network<T>& net_;
+  const Kernels<T>& kernels_;
+  int parts_;                      // of the rows of a group
+  std::ptrdiff_t group_;           // rows whose activations are held at once
+  std::ptrdiff_t block_;           // rows that go through all layers while they are in cache
+  std::ptrdiff_t held_ = 0;        // rows that there is room for
+  std::vector<Buffer<T>> panels_;  // delta of wide layers once more, as the gradient reads it
+  Buffer<T> y_;
+  Buffer<double> row_cost_;
+  // A batch that is one group needs each stripe for a moment only: then a thread has room for one,
+  // which stays in its cache. Otherwise the gradient of all layers is kept from group to group.
+  std::vector<Buffer<T>> gradient_;
+  Buffer<T> stripe_, span_, scratch_;  // for each thread one; span_: the sum of one span
+  std::ptrdiff_t stripe_size_ = 0, scratch_size_ = 0;
+  std::vector<std::vector<Stripe>> stripes_;  // shares of the members of the team
+};
+
+// out = f(X), layer by layer; for a few rows without packing the weights first.
+template <class T>
+void predict_layered(const Team& team, const Network<T>& net, const T* X, std::ptrdiff_t m, T* out);
+
+template <class T>
+template <class Finish, class Interrupted>
+Outcome Layered<T>::backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
+                                  const Interrupted& interrupted) {
+  const double elements = static_cast<double>(batch.m) * net_.n(net_.L());
+  double sum = 0;
+  for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
+    const std::ptrdiff_t rows = std::min(group_, batch.m - from);
+    team.for_each(parts_, [&](int part, int) {
+      const Range mine = share(rows, kRowGrain, part, parts_);
+      for (std::ptrdiff_t i = mine.begin; i < mine.end; i += block_) {
+        const Range now{i, std::min(i + block_, mine.end)};
+        load(batch, from, now);
+        forward(now);
+        loss(now, batch.m, true);
+        backward(now);
+      }
+    });
+    sum = add_costs(sum, row_cost_.data(), rows);
+    if (interrupted() || !representable<T>(sum / elements)) return {sum / elements, true};
+    const bool last = from + group_ >= batch.m;
+    team.for_each(static_cast<int>(stripes_.size()), [&](int part, int rank) {
+      for (const Stripe& s : stripes_[part]) {
+        const Block g = gradient_of(s, rank);
+        add_gradient(s, g, rows, from > 0, rank);
+        if (!last) continue;
+        const std::ptrdiff_t n_out = net_.n(s.l), at = net_.layout.W(s.l) + s.row * n_out;
+        bool changed = false;
+        if (g.ld == n_out)
+          changed = finish(at, static_cast<const T*>(g.p), s.rows * n_out);
+        else
+          for (std::ptrdiff_t row = 0; row < s.rows; ++row)
+            changed = finish(at + row * n_out, static_cast<const T*>(g.p + row * g.ld), n_out);
+        if (changed) weights.pack_rows(s.l, s.row, s.rows);
+      }
+    });
+  }
+  return {sum / elements, false};
+}
+
+}  // namespace chainrule

@@ -1,0 +1,87 @@
+#include "passes.hpp"
+
+namespace chainrule {
+namespace {
+
+// Rows from which samples as columns fill the lanes of a prediction.
+constexpr std::ptrdiff_t kColumnRows = 16;
+
+}  // namespace
+
+template <class T>
+Passes<T>::Passes(const Network<T>& net, std::ptrdiff_t most_rows, int threads, bool with_gradient,
+                  Way way)
+    : isa_(kernels<T>().isa) {
+  if (way == Way::fused || (way == Way::choose && Fused<T>::suits(net)))
+    fused_.emplace(net, most_rows, threads, with_gradient);
+  else
+    layered_.emplace(net, most_rows, threads,
+                     with_gradient ? Layered<T>::Keep::needed : Layered<T>::Keep::forward);
+}
+
+template <class T>
+double gradient_flops(const Network<T>& net, std::ptrdiff_t m) {
+  return 3 * net.flops(m) - 2.0 * net.n(0) * net.n(1) * static_cast<double>(m);
+}
+
+template <class T>
+int threads_for_gradient(const Network<T>& net, std::ptrdiff_t m) {
+  return worthwhile_threads(gradient_flops(net, m), static_cast<double>(net.layout.size));
+}
+
+template <class T>
+double gradient(const Network<T>& net, const Data<T>& data, T* out) {
+  const int threads = threads_for_gradient(net, data.m);
+  Passes<T> passes(net, data.m, threads);
+  double cost = 0;
+  parallel(threads, [&](const Team& team) {
+    passes.read_theta(team);
+    const auto keep = [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
+      std::copy_n(g, n, out + at);
+      return false;
+    };
+    cost = passes
+               .backpropagate(team, {data.X, data.Y, nullptr, data.m, data.m}, keep,
+                              [] { return false; })
+               .cost;
+  });
+  return cost;
+}
+
+template <class T>
+double cost(const Network<T>& net, const Data<T>& data) {
+  const int threads = worthwhile_threads(net.flops(data.m), 0);
+  Passes<T> passes(net, data.m, threads, false);
+  double cost = 0;
+  parallel(threads, [&](const Team& team) {
+    passes.read_theta(team);
+    cost = passes.cost(team, {data.X, data.Y, nullptr, data.m, data.m});
+  });
+  return cost;
+}
+
+template <class T>
+void predict(const Network<T>& net, const T* X, std::ptrdiff_t m, T* out) {
+  const int threads = worthwhile_threads(net.flops(m), 0);
+  parallel(threads, [&](const Team& team) {
+    if (m >= kColumnRows && Fused<T>::suits(net))
+      Fused<T>(net, m, threads, false).predict(team, X, m, out);
+    else
+      predict_layered(team, net, X, m, out);
+  });
+}
+
+template class Passes<float>;
+template class Passes<double>;
+template double gradient_flops(const Network<float>&, std::ptrdiff_t);
+template double gradient_flops(const Network<double>&, std::ptrdiff_t);
+template int threads_for_gradient(const Network<float>&, std::ptrdiff_t);
+template int threads_for_gradient(const Network<double>&, std::ptrdiff_t);
+template double gradient(const Network<float>&, const Data<float>&, float*);
+template double gradient(const Network<double>&, const Data<double>&, double*);
+template double cost(const Network<float>&, const Data<float>&);
+template double cost(const Network<double>&, const Data<double>&);
+template void predict(const Network<float>&, const float*, std::ptrdiff_t, float*);
+template void predict(const Network<double>&, const double*, std::ptrdiff_t, double*);
+
+}  // namespace chainrule

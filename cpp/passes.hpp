@@ -1,0 +1,66 @@
+// The passes over a batch, by the way that suits the network: blocks of samples through all layers
+// (Fused) or layer by layer (Layered). Both give the same bits; the number of threads has no say.
+#pragma once
+
+#include <optional>
+
+#include "layered.hpp"
+#include "network.hpp"
+
+namespace chainrule {
+
+template <class T>
+struct Data {
+  const T* X;
+  const T* Y;
+  std::ptrdiff_t m;
+};
+
+template <class T>
+class Passes {
+ public:
+  enum class Way { choose, fused, layered };
+  Passes(const Network<T>& net, std::ptrdiff_t most_rows, int threads, bool with_gradient = true,
+         Way way = Way::choose);
+
+  // theta was changed by somebody else, or is new.
+  void read_theta(const Team& team) {
+    if (layered_) layered_->weights.pack(team);
+  }
+  // finish(at, g, n) for pieces of the finished gradient, g[0] being the slope of theta[at], on
+  // any member; it returns whether it changed those pieces of theta.
+  template <class Finish, class Interrupted>
+  Outcome backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
+                        const Interrupted& interrupted) {
+    return fused_ ? fused_->backpropagate(team, batch, finish, interrupted)
+                  : layered_->backpropagate(team, batch, finish, interrupted);
+  }
+  double cost(const Team& team, const Batch<T>& batch) {
+    return fused_ ? fused_->cost(team, batch) : layered_->cost(team, batch);
+  }
+  std::ptrdiff_t bytes() const { return fused_ ? fused_->bytes() : layered_->bytes(); }
+  const char* way() const { return fused_ ? "fused" : "layered"; }
+  const char* isa() const { return isa_; }
+
+ private:
+  const char* isa_;
+  std::optional<Fused<T>> fused_;
+  std::optional<Layered<T>> layered_;
+};
+
+// Floating-point operations of one gradient: forward, and backward twice as much but for the first
+// layer's delta. With them, how many threads it is worth.
+template <class T>
+double gradient_flops(const Network<T>& net, std::ptrdiff_t m);
+template <class T>
+int threads_for_gradient(const Network<T>& net, std::ptrdiff_t m);
+
+// The gradient of the cost, in the order of theta; the cost.
+template <class T>
+double gradient(const Network<T>& net, const Data<T>& data, T* out);
+template <class T>
+double cost(const Network<T>& net, const Data<T>& data);
+template <class T>
+void predict(const Network<T>& net, const T* X, std::ptrdiff_t m, T* out);
+
+}  // namespace chainrule
