@@ -299,8 +299,7 @@ void predict_layered(const Team& team, const Network<T>& net, const T* X, std::p
                      T* out) {
   const Kernels<T>& kernels = chainrule::kernels<T>();
   const int L = net.L(), n_0 = net.n(0), n_L = net.n(L);
-  const int widest = *std::max_element(net.layout.n.begin() + 1, net.layout.n.end());
-  const std::ptrdiff_t ld = padded<T>(widest);
+  const std::ptrdiff_t ld = padded<T>(net.widest());
   const std::ptrdiff_t block =
       std::clamp<std::ptrdiff_t>(kThreadCache / (ld * 2 * sizeof(T)), kRowGrain, kWideBlock);
   Weights<T> weights(net, m < kFewRows ? Weights<T>::For::few_rows : Weights<T>::For::forward);

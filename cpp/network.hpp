@@ -31,6 +31,7 @@ struct Network {
   int n(int l) const { return layout.n[l]; }
   T* W(int l) { return theta.data() + layout.W(l); }
   const T* W(int l) const { return theta.data() + layout.W(l); }
+  int widest() const { return *std::max_element(layout.n.begin() + 1, layout.n.end()); }
   double flops(std::ptrdiff_t m) const;  // of one forward pass over m rows
 };
 

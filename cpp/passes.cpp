@@ -6,6 +6,27 @@ namespace {
 // Rows from which samples as columns fill the lanes of a prediction.
 constexpr std::ptrdiff_t kColumnRows = 16;
 
+// A few rows through a narrow network, on the stack: nothing is allocated, W is read where it lies.
+constexpr std::ptrdiff_t kStackElements = 2048;
+
+template <class T>
+void predict_rows(const Network<T>& net, std::ptrdiff_t ld, const T* X, int rows, T* out) {
+  alignas(kPad) T stack[2][kStackElements + kSlack / sizeof(T)];
+  const Kernels<T>& table = kernels<T>();
+  const int L = net.L(), n_L = net.n(L);
+  const T* below = X;
+  std::ptrdiff_t ld_below = net.n(0);
+  for (int l = 1; l <= L; ++l) {  // (Z), (A)
+    T* const a = stack[l % 2];
+    table.forward(rows, net.n(l - 1), net.n(l), below, ld_below,
+                  Right<T>{net.W(l), net.n(l), table.panel}, net.f[l], nullptr, a, ld);
+    below = a;
+    ld_below = ld;
+  }
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < n_L; ++j) out[i * n_L + j] = below[i * ld + j];
+}
+
 }  // namespace
 
 template <class T>
@@ -62,6 +83,13 @@ double cost(const Network<T>& net, const Data<T>& data) {
 
 template <class T>
 void predict(const Network<T>& net, const T* X, std::ptrdiff_t m, T* out) {
+  if (m < kColumnRows && Fused<T>::suits(net)) {
+    const std::ptrdiff_t ld = padded<T>(net.widest()), most = kStackElements / ld;
+    for (std::ptrdiff_t i = 0; most > 0 && i < m; i += most)
+      predict_rows(net, ld, X + i * net.n(0), static_cast<int>(std::min(most, m - i)),
+                   out + i * net.n(net.L()));
+    if (most > 0) return;
+  }
   const int threads = worthwhile_threads(net.flops(m), 0);
   parallel(threads, [&](const Team& team) {
     if (m >= kColumnRows && Fused<T>::suits(net))

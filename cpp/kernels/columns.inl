@@ -9,6 +9,21 @@ void forward_columns(int outputs, int inputs, int samples, const T* W, const T* 
   product(outputs, inputs, samples, W, n_out, Right<T>{x, ld_x, kPanel<T>}, epilogue);
 }
 
+// A tile in memory, without what lies behind `end`.
+template <class T>
+__attribute__((noinline)) void write_until(const T* end, const Vec<T>* tile, int rows, int vectors,
+                                           T* C, std::ptrdiff_t ld) {
+  for (int r = 0; r < rows; ++r)
+    for (int v = 0; v < vectors; ++v) {
+      T* const to = C + r * ld + v * kLanes<T>;
+      const std::ptrdiff_t left = end - to;
+      if (left >= kLanes<T>)
+        store<T>(to, tile[r * vectors + v]);
+      else if (left > 0)
+        store_part<T>(to, tile[r * vectors + v], static_cast<int>(left));
+    }
+}
+
 // Rows of `ld` elements without padding, none after `end`: what a whole vector writes too much of a
 // row is the beginning of rows below, which are written later (see multiply_exactly).
 template <class T>
@@ -30,15 +45,8 @@ struct ExactEpilogue {
       tile.write(C, ld);
       return;
     }
-    for (int r = 0; r < MR; ++r)
-      for (int v = 0; v < NV; ++v) {
-        T* const to = C + r * ld + v * kLanes<T>;
-        const std::ptrdiff_t left = end_of_out - to;
-        if (left >= kLanes<T>)
-          store<T>(to, tile.c[r][v]);
-        else if (left > 0)
-          store_part<T>(to, tile.c[r][v], static_cast<int>(left));
-      }
+    Tile<T, MR, NV> copy = tile;  // with an address, which the tile in registers must not have
+    write_until(end_of_out, &copy.c[0][0], MR, NV, C, ld);
   }
 };
 

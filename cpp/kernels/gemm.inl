@@ -15,27 +15,39 @@ template <class T, int MR, int NV>
 struct Tile {
   Vec<T> c[MR][NV];
 
+  // body(c[i][v], p) with p at the place of c[i][v] in a matrix with rows of ld elements. One
+  // pointer walks down: offsets of all places at once would fill the integer registers.
+  template <class P, class Body>
+  CHAINRULE_INLINE void for_each(P* p, std::ptrdiff_t ld, const Body& body) {
+    unrolled<MR>([&](auto i) CHAINRULE_LAMBDA {
+      unrolled<NV>([&](auto v) CHAINRULE_LAMBDA { body(c[i][v], p + v * kLanes<T>); });
+      p += ld;
+      CHAINRULE_KEEP_POINTER(p);
+    });
+  }
+
+  CHAINRULE_INLINE void set_zero() {
+    unrolled<MR>([&](auto i) CHAINRULE_LAMBDA {
+      unrolled<NV>([&](auto v) CHAINRULE_LAMBDA { c[i][v] = Vec<T>{}; });
+    });
+  }
   CHAINRULE_INLINE void set_rows(const T* row) {
-    for (int v = 0; v < NV; ++v) {
+    unrolled<NV>([&](auto v) CHAINRULE_LAMBDA {
       const Vec<T> b = load(row + v * kLanes<T>);
-      for (int i = 0; i < MR; ++i) c[i][v] = b;
-    }
+      unrolled<MR>([&](auto i) CHAINRULE_LAMBDA { c[i][v] = b; });
+    });
   }
   CHAINRULE_INLINE void set_columns(const T* column) {
-    for (int i = 0; i < MR; ++i)
-      for (int v = 0; v < NV; ++v) c[i][v] = broadcast(column[i]);
-  }
-  CHAINRULE_INLINE void set_zero() {
-    for (int i = 0; i < MR; ++i)
-      for (int v = 0; v < NV; ++v) c[i][v] = Vec<T>{};
+    unrolled<MR>([&](auto i) CHAINRULE_LAMBDA {
+      const Vec<T> b = broadcast(column[i]);
+      unrolled<NV>([&](auto v) CHAINRULE_LAMBDA { c[i][v] = b; });
+    });
   }
   CHAINRULE_INLINE void read(const T* C, std::ptrdiff_t ld) {
-    for (int i = 0; i < MR; ++i)
-      for (int v = 0; v < NV; ++v) c[i][v] = load(C + i * ld + v * kLanes<T>);
+    for_each(C, ld, [](Vec<T>& e, const T* p) CHAINRULE_LAMBDA { e = load(p); });
   }
-  CHAINRULE_INLINE void write(T* C, std::ptrdiff_t ld) const {
-    for (int i = 0; i < MR; ++i)
-      for (int v = 0; v < NV; ++v) store<T>(C + i * ld + v * kLanes<T>, c[i][v]);
+  CHAINRULE_INLINE void write(T* C, std::ptrdiff_t ld) {
+    for_each(C, ld, [](Vec<T>& e, T* p) CHAINRULE_LAMBDA { store<T>(p, e); });
   }
   // c[i][.] += sum_k A(i, k) B(k, .), where A(i, k) is A[i * ld + k] or, transposed, A[k * ld + i].
   template <bool kTransposed>
@@ -49,19 +61,17 @@ struct Tile {
       // integer registers do not suffice and the loop reloads them.
       constexpr int kGroups = (MR + 3) / 4;
       const T* rows[kGroups];
-#pragma GCC unroll 4
-      for (int g = 0; g < kGroups; ++g) rows[g] = A + 4 * g * ld;
+      unrolled<kGroups>([&](auto g) CHAINRULE_LAMBDA { rows[g] = A + 4 * g * ld; });
       const std::ptrdiff_t ld3 = 3 * ld;
       for (int k = 0; k < depth; ++k, B += rs_B) {
-        one_term(B, [&](int i) CHAINRULE_LAMBDA {
+        one_term(B, [&](auto i) CHAINRULE_LAMBDA {
           const T* row = rows[i / 4];
           return i % 4 == 0 ? row[0] : i % 4 == 1 ? row[ld] : i % 4 == 2 ? row[2 * ld] : row[ld3];
         });
-#pragma GCC unroll 4
-        for (int g = 0; g < kGroups; ++g) {
+        unrolled<kGroups>([&](auto g) CHAINRULE_LAMBDA {
           ++rows[g];
           CHAINRULE_KEEP_POINTER(rows[g]);
-        }
+        });
       }
     }
   }
@@ -69,12 +79,11 @@ struct Tile {
   template <class Element>
   CHAINRULE_INLINE void one_term(const T* B, const Element& element) {
     Vec<T> b[NV];
-    for (int v = 0; v < NV; ++v) b[v] = load(B + v * kLanes<T>);
-#pragma GCC unroll 16
-    for (int i = 0; i < MR; ++i) {
+    unrolled<NV>([&](auto v) CHAINRULE_LAMBDA { b[v] = load(B + v * kLanes<T>); });
+    unrolled<MR>([&](auto i) CHAINRULE_LAMBDA {
       const Vec<T> a = broadcast(element(i));
-      for (int v = 0; v < NV; ++v) c[i][v] = fma<T>(a, b[v], c[i][v]);
-    }
+      unrolled<NV>([&](auto v) CHAINRULE_LAMBDA { c[i][v] = fma<T>(a, b[v], c[i][v]); });
+    });
   }
 };
 
@@ -104,8 +113,8 @@ struct ForwardEpilogue {
     T* a = out + i * ld + j;
     if (z != nullptr) tile.write(z + i * ld + j, ld);
     if (f == Activation::relu)
-      for (int r = 0; r < MR; ++r)
-        for (int v = 0; v < NV; ++v) tile.c[r][v] = Row<T, Activation::relu>::f(tile.c[r][v]);
+      tile.for_each(a, 0,
+                    [](Vec<T>& e, T*) CHAINRULE_LAMBDA { e = Row<T, Activation::relu>::f(e); });
     tile.write(a, ld);
     if (f != Activation::relu && f != Activation::identity)
       kActivations<T>[static_cast<int>(f)].activate(MR, NV * kLanes<T>, a, ld);
@@ -130,11 +139,10 @@ struct BackwardEpilogue {
   CHAINRULE_INLINE void end(Tile<T, MR, NV>& tile, int i, int j) const {
     const std::ptrdiff_t at = i * ld + j;
     if (f == Activation::relu)
-      for (int r = 0; r < MR; ++r)
-        for (int v = 0; v < NV; ++v) {
-          const Vec<T> kept = load(a + at + r * ld + v * kLanes<T>);
-          tile.c[r][v] = tile.c[r][v] * Row<T, Activation::relu>::df(kept, kept);
-        }
+      tile.for_each(a + at, ld, [](Vec<T>& e, const T* p) CHAINRULE_LAMBDA {
+        const Vec<T> kept = load(p);
+        e = e * Row<T, Activation::relu>::df(kept, kept);
+      });
     tile.write(out + at, ld);
     if (f != Activation::relu && f != Activation::identity)
       kActivations<T>[static_cast<int>(f)].derive(MR, NV * kLanes<T>, out + at,
@@ -157,10 +165,7 @@ struct GradientEpilogue {
   template <int MR, int NV>
   CHAINRULE_INLINE void end(Tile<T, MR, NV>& tile, int i, int j) const {
     T* dW = out + i * ld + j;
-    if (add)
-      for (int r = 0; r < MR; ++r)
-        for (int v = 0; v < NV; ++v)
-          tile.c[r][v] = load(dW + r * ld + v * kLanes<T>) + tile.c[r][v];
+    if (add) tile.for_each(dW, ld, [](Vec<T>& e, T* p) CHAINRULE_LAMBDA { e = load(p) + e; });
     tile.write(dW, ld);
   }
 };

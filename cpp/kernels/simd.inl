@@ -22,6 +22,21 @@
 // Hides from the compiler how a pointer came about, so that it stays a register of its own.
 #define CHAINRULE_KEEP_POINTER(p) asm("" : "+r"(p))
 
+// body(Index<0>) ... body(Index<N - 1>): a loop whose counter is a constant each time, so that
+// arrays of vectors indexed by it stay in registers.
+template <int I>
+struct Index {
+  constexpr operator int() const { return I; }
+};
+
+template <int N, class Body>
+CHAINRULE_INLINE void unrolled(const Body& body) {
+  if constexpr (N > 0) {
+    unrolled<N - 1>(body);
+    body(Index<N - 1>{});
+  }
+}
+
 template <class T>
 struct Simd;
 
