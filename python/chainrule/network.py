@@ -361,7 +361,7 @@ class Network:
         else:
             others = {"X": X, "the parameters": self._theta}
             check_out(out, shape[1:] if single else shape, self._dtype, others)
-            a = out.reshape(shape)
+            a = np.asarray(out).reshape(shape)
         self._engine.predict(x, a)
         if self._scaling is not None:
             with np.errstate(over="ignore"):
