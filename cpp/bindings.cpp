@@ -1,11 +1,11 @@
-// Python sees the core through this file alone. All checks of arguments are made in Python
-// (arrays.py, network.py); here arrays are of the right type, shape and layout or it is an error.
+// What Python sees of the core. Arguments were checked in Python (arrays.py, network.py): here
+// arrays are of the right type, shape and layout or it is an error. The two calls that need no such
+// checks are in fastcall.hpp.
 #include <pybind11/functional.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <exception>
@@ -13,13 +13,12 @@
 #include <optional>
 #include <stdexcept>
 
-#include "training.hpp"
-
-namespace py = pybind11;
-using namespace pybind11::literals;
+#include "fastcall.hpp"
 
 namespace chainrule {
 namespace {
+
+using namespace pybind11::literals;
 
 template <class T>
 using Array = py::array_t<T, py::array::c_style>;
@@ -30,27 +29,6 @@ void expect(const Array<T>& x, std::ptrdiff_t rows, std::ptrdiff_t cols, const c
                     reinterpret_cast<std::uintptr_t>(x.data()) % alignof(T) == 0;
   if (!fits) throw std::invalid_argument(std::string(name) + ": not the shape that was checked");
 }
-
-// The network that Python holds, and the lock that keeps two trainings off it.
-template <class T>
-struct Handle : Network<T> {
-  using Network<T>::Network;
-  std::atomic<bool> training{false};
-};
-
-template <class T>
-class TrainingLock {
- public:
-  explicit TrainingLock(Handle<T>& net) : net_(net) {
-    if (net.training.exchange(true)) throw std::runtime_error("the network is being trained");
-  }
-  ~TrainingLock() { net_.training = false; }
-  TrainingLock(const TrainingLock&) = delete;
-  TrainingLock& operator=(const TrainingLock&) = delete;
-
- private:
-  Handle<T>& net_;
-};
 
 template <class T>
 Data<T> data_of(const Network<T>& net, const Array<T>& X, const Array<T>& Y) {
@@ -160,7 +138,8 @@ py::tuple fit(Trainer<T>& trainer, Handle<T>& net, const Array<T>& X, const Arra
 template <class T>
 void bind(py::module_& m, const char* network_name, const char* trainer_name) {
   using Net = Handle<T>;
-  py::class_<Net>(m, network_name)
+  py::class_<Net> network(m, network_name);
+  network
       .def(py::init<std::vector<int>, const std::vector<std::string>&>(), "widths"_a,
            "activations"_a)
       .def_property_readonly(
@@ -197,25 +176,22 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name) {
       .def("trace", trace<T>, py::arg("X").noconvert(), py::arg("Y").noconvert(),
            py::arg("out").noconvert());
 
-  struct Training {
-    py::object owner;  // keeps the network alive
-    Net& net;
-    Trainer<T> trainer;
-  };
-  py::class_<Training>(m, trainer_name)
+  py::class_<Training<T>> trainer(m, trainer_name);
+  trainer
       .def(py::init([](const py::object& owner, double learning_rate, double momentum) {
              Net& net = owner.cast<Net&>();
-             return std::unique_ptr<Training>(
-                 new Training{owner, net, Trainer<T>(net, learning_rate, momentum)});
+             return std::unique_ptr<Training<T>>(
+                 new Training<T>{owner, net, Trainer<T>(net, learning_rate, momentum)});
            }),
            "net"_a, "learning_rate"_a, "momentum"_a)
       .def_property_readonly("velocity",
                              [](const py::object& self) {
-                               return view(self.cast<Training&>().trainer.velocity(), self);
+                               return view(self.template cast<Training<T>&>().trainer.velocity(),
+                                           self);
                              })
       .def(
           "step",
-          [](Training& self, const Array<T>& X, const Array<T>& Y) {
+          [](Training<T>& self, const Array<T>& X, const Array<T>& Y) {
             const Data<T> batch = data_of(self.net, X, Y);
             const TrainingLock<T> lock(self.net);
             double cost = 0;
@@ -232,7 +208,7 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name) {
           py::arg("X").noconvert(), py::arg("Y").noconvert())
       .def(
           "fit",
-          [](Training& self, const Array<T>& X, const Array<T>& Y, int epochs,
+          [](Training<T>& self, const Array<T>& X, const Array<T>& Y, int epochs,
              std::ptrdiff_t batch_size, bool shuffle, std::uint64_t seed, std::uint64_t first_epoch,
              const std::optional<Array<T>>& X_val, const std::optional<Array<T>>& Y_val,
              const py::object& on_epoch) {
@@ -242,6 +218,7 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name) {
           py::arg("X").noconvert(), py::arg("Y").noconvert(), "epochs"_a, "batch_size"_a,
           "shuffle"_a, "seed"_a, "first_epoch"_a, py::arg("X_val").noconvert() = py::none(),
           py::arg("Y_val").noconvert() = py::none(), "on_epoch"_a = py::none());
+  add_fastcalls<T>(network, trainer);
 }
 
 // f(z) and f'(z) by the kernels in use, for tests.
@@ -261,8 +238,9 @@ py::tuple activation(const std::string& name, const Array<T>& z) {
 }  // namespace
 }  // namespace chainrule
 
-PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   using namespace chainrule;
+  using namespace pybind11::literals;
   m.doc() = "The compiled core of chainrule; private, use the package's public names.";
   m.attr("__version__") = CHAINRULE_VERSION;
 

@@ -1,7 +1,8 @@
 """The network: parameters as W[l], b[l], and the passes forward and backward.
 
-This file checks every argument; the arithmetic of (Z), (A), (MSE) and (BP1) to (BP4) is done by the
-compiled core on the checked arrays. Called by users and by every file above it.
+This file checks every argument that the core cannot take as it is; the arithmetic of (Z), (A),
+(MSE) and (BP1) to (BP4) is done by the compiled core on the checked arrays. Called by users and by
+every file above it.
 """
 # ruff: noqa: PLC0415  (l is the number of a layer; late imports break cycles)
 
@@ -351,6 +352,14 @@ class Network:
         DivergedError
             X is finite and the output is not: a layer overflowed. `out` then holds that output.
         """
+        if self._scaling is None:
+            answer = self._engine.try_predict(X, out)
+            if answer is not None:
+                return answer
+        return self._careful_predict(X, out)
+
+    def _careful_predict(self, X: Any, out: Array | None = None) -> Array:
+        """`predict` for arguments that the core does not take as they are."""
         if type(X) is not np.ndarray:
             X = as_ndarray(X, "X")
         single = X.ndim == 1 and len(X) == self._n[0]

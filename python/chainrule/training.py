@@ -148,6 +148,16 @@ class Trainer:
         RuntimeError
             The network is being trained in another thread.
         """
+        if self._net._scaling is None:
+            cost = self._engine.try_step(X, Y)
+            if cost is not None:
+                self._steps += 1
+                self._cost = cost
+                return cost
+        return self._careful_step(X, Y)
+
+    def _careful_step(self, X: Any, Y: Any) -> float:
+        """`step` for arguments that the core does not take as they are."""
         x, y = _apart(self._net, *self._net._prepare(X, Y))
         try:
             cost = self._engine.step(x, y)
