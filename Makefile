@@ -9,7 +9,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(wildcard cpp/*.hpp cpp/*.cpp cpp/kern
            benchmarks/chainrule_bench.cpp $(shell find python -type f -not -name '*.pyc')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help build demo test test-python test-cpp lint format bench compare asan clean
+.PHONY: help build demo test test-python test-cpp lint format bench compare figures asan clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -55,8 +55,15 @@ format: $(VENV)/.test  ## rewrite the sources as the formatters want them
 bench: $(BUILT)  ## the C++ core under the roof that this machine has
 	$(BIN)/chainrule bench
 
-compare: $(VENV)/.test  ## a training step side by side with NumPy (minutes, on a quiet machine)
-	$(BIN)/python benchmarks/compare.py
+compare: $(VENV)/.test  ## a step and a prediction beside the peers that are installed there
+	$(BIN)/python benchmarks/compare
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.test
+	$(BIN)/python -m pip install --quiet ".[bench]"
+	@touch $@
+
+figures: $(VENV)/.bench  ## fetch all peers, measure, write the README's table (long, on a quiet machine)
+	$(BIN)/python benchmarks/compare --json docs/benchmarks.json --plot docs/benchmarks.png --readme README.md
 
 asan: $(VENV)/.test  ## the C++ tests under the address and undefined-behaviour sanitizers
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset asan

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "python" / "chainrule"
 CPP = ROOT / "cpp"
+COMPARE = ROOT / "benchmarks" / "compare"
 
 # Each room may include those before it.
 CPP_ORDER = [
@@ -39,6 +40,7 @@ PYTHON_FLOORS = [
     {"cli"},
     {"__main__"},
 ]
+COMPARE_ORDER = ["__init__", "workloads", "candidates", "measure", "report", "cli", "__main__"]
 TAGS = ["Z", "A", "MSE", "BP1", "BP2", "BP3", "BP4", "GD"]
 
 
@@ -103,6 +105,14 @@ def test_imports_point_down() -> None:
     assert not imported_rooms(PACKAGE / "reference.py")
 
 
+def test_the_imports_of_the_comparison_point_down() -> None:
+    assert {p.stem for p in COMPARE.glob("*.py")} == set(COMPARE_ORDER)
+    for path in COMPARE.glob("*.py"):
+        found = re.findall(r"^from (?:\.|compare\.)(\w+) import", path.read_text(), re.MULTILINE)
+        for other in found:
+            assert COMPARE_ORDER.index(other) < COMPARE_ORDER.index(path.stem), path.name
+
+
 def test_the_map_in_the_design_is_true() -> None:
     text = (ROOT / "docs" / "design.md").read_text()
     listed = set(re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE))
@@ -111,7 +121,7 @@ def test_the_map_in_the_design_is_true() -> None:
         assert (ROOT / name).exists(), f"docs/design.md lists {name}, which is not there"
     there = {
         str(p.relative_to(ROOT))
-        for folder in (PACKAGE, CPP, CPP / "kernels")
+        for folder in (PACKAGE, CPP, CPP / "kernels", ROOT / "benchmarks", COMPARE)
         for p in folder.iterdir()
         if p.is_file() and p.suffix in {".py", ".cpp", ".hpp", ".inl"}
     }
