@@ -62,7 +62,7 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.test
 	$(BIN)/python -m pip install --quiet ".[bench]"
 	@touch $@
 
-figures: $(VENV)/.bench  ## fetch all peers, measure, write the README's table (long, on a quiet machine)
+figures: $(VENV)/.bench  ## fetch all peers (gigabytes), measure, write the README's tables
 	$(BIN)/python benchmarks/compare --json docs/benchmarks.json --plot docs/benchmarks.png --readme README.md
 
 asan: $(VENV)/.test  ## the C++ tests under the address and undefined-behaviour sanitizers

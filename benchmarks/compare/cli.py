@@ -33,8 +33,9 @@ def parser() -> argparse.ArgumentParser:
         "compare", description=about, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = p.add_argument
-    add("--workloads", type=chosen({w.name: w for w in WORKLOADS}), default=WORKLOADS)
-    add("--candidates", type=chosen({c.name: c for c in CANDIDATES}), default=CANDIDATES)
+    workloads, candidates = {w.name: w for w in WORKLOADS}, {c.name: c for c in CANDIDATES}
+    add("--workloads", type=chosen(workloads), default=WORKLOADS, help=", ".join(workloads))
+    add("--candidates", type=chosen(candidates), default=CANDIDATES, help=", ".join(candidates))
     add("--threads", type=thread_counts, default=[1, 2], help="default 1,2")
     add("--rounds", type=int, default=Effort.rounds, help="most rounds (%(default)s)")
     add("--budget", type=float, default=Effort.budget, help="seconds of rounds a row (%(default)s)")
@@ -101,7 +102,7 @@ def child(options: argparse.Namespace) -> None:
     with Path(options.child).open("w", encoding="utf-8") as file:
         for workload in options.workloads:
             row = measure(workload, threads, options.candidates, effort)
-            row["pools"] = pools(threads)
+            row |= {"cores": cores(), "pools": pools(threads)}
             print(json.dumps(row), file=file, flush=True)
             figures = {name: result.get("step", {}) for name, result in row["candidates"].items()}
             texts = [f"{name} {figure['us']:.4g}" for name, figure in figures.items() if figure]

@@ -37,13 +37,15 @@ def us(row: Data, name: str, task: str) -> float | None:
 
 def names(data: Data, *tasks: str) -> list[str]:
     """The candidates that have a figure for one of the tasks, or failed at it; in their order."""
-    found: dict[str, None] = {}
-    for row in data["rows"]:
-        for name, result in row["candidates"].items():
-            if any(task in result or (loud(result) and task in result["tasks"]) for task in tasks):
-                found[name] = None
+    there = {
+        name
+        for row in data["rows"]
+        for name, result in row["candidates"].items()
+        for task in tasks
+        if task in result or (loud(result) and task in result["tasks"])
+    }
     every = dict.fromkeys(name for row in data["rows"] for name in row["candidates"])
-    return [name for name in every if name in found]
+    return [name for name in every if name in there]
 
 
 def loud(result: Data) -> str:
