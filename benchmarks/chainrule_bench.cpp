@@ -1,5 +1,7 @@
 // chainrule_bench: times the core on one network, under the roof that the same run measures.
 //   chainrule_bench --widths 8,32,32,1 --activation relu --batch 32 --threads 1 --isa avx512
+//   chainrule_bench --sweep 200     random shapes, to look for cliffs; CSV
+//   chainrule_bench --growth        cost per row and memory of an epoch of 1e3 to 1e7 rows
 // Before it times anything it checks cost and gradient against plain loops written here.
 #include <algorithm>
 #include <chrono>
@@ -7,10 +9,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <numeric>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "training.hpp"
@@ -25,7 +29,8 @@ struct Options {
   std::string activation = "relu", isa, dtype = "float32";
   int batch = 32, threads = 1;
   double seconds = 0.3;
-  bool json = false;
+  int sweep = 0, seed = 1, most_rows = 10'000'000;
+  bool json = false, growth = false;
 };
 
 constexpr const char* kUsage =
@@ -37,7 +42,12 @@ constexpr const char* kUsage =
     "  --isa avx512          instruction set; the best one that the CPU has if not given\n"
     "  --dtype float32       or float64\n"
     "  --seconds 0.3         time for each figure\n"
-    "  --json                one JSON object instead of the table\n";
+    "  --json                one JSON object instead of the table\n"
+    "  --sweep 200           steps of so many random shapes, as CSV: share of peak against flop,\n"
+    "                        beside the median of similar shapes\n"
+    "  --seed 1              of the random shapes\n"
+    "  --growth              an epoch of 1e3 to 1e7 rows: time per row, memory announced and used\n"
+    "  --rows 10000000       most rows of --growth\n";
 
 [[noreturn]] void fail(const std::string& message) {
   std::fprintf(stderr, "chainrule_bench: error: %s\n", message.c_str());
@@ -60,8 +70,8 @@ Options parse(int argc, char** argv) {
       std::fputs(kUsage, stdout);
       std::exit(0);
     }
-    if (flag == "--json") {
-      o.json = true;
+    if (flag == "--json" || flag == "--growth") {
+      (flag == "--json" ? o.json : o.growth) = true;
       continue;
     }
     if (i + 1 >= argc) fail(flag + ": needs a value, or is unknown; see --help");
@@ -76,6 +86,12 @@ Options parse(int argc, char** argv) {
       o.activation = value;
     } else if (flag == "--batch") {
       o.batch = whole_number(flag, value);
+    } else if (flag == "--sweep") {
+      o.sweep = whole_number(flag, value);
+    } else if (flag == "--seed") {
+      o.seed = whole_number(flag, value);
+    } else if (flag == "--rows") {
+      o.most_rows = whole_number(flag, value);
     } else if (flag == "--threads") {
       o.threads = whole_number(flag, value);
     } else if (flag == "--isa") {
@@ -225,33 +241,45 @@ struct Figure {
   double flop;
 };
 
+// A network with random weights and its data.
 template <class T>
-int run(const Options& o) {
-  chainrule::set_max_threads(o.threads);
-  std::vector<std::string> activations(o.widths.size() - 2, o.activation);
-  activations.emplace_back("identity");
-  chainrule::Network<T> net(o.widths, activations);
-  const auto& kernels = chainrule::kernels<T>();
+struct Problem {
+  chainrule::Network<T> net;
+  std::ptrdiff_t m;
+  chainrule::Buffer<T> X, Y;
 
-  const std::ptrdiff_t m = o.batch, n_0 = net.n(0), n_L = net.n(net.L());
-  std::vector<double> draws(static_cast<std::size_t>(net.layout.size + m * (n_0 + n_L)));
-  chainrule::uniform(0, 0, draws.data(), static_cast<std::ptrdiff_t>(draws.size()));
-  auto draw = draws.begin();
-  for (int l = 1; l <= net.L(); ++l)
-    for (std::ptrdiff_t i = 0; i < (net.n(l - 1) + std::ptrdiff_t{1}) * net.n(l); ++i)
-      net.W(l)[i] = static_cast<T>((2 * *draw++ - 1) * std::sqrt(3.0 / net.n(l - 1)));
-  std::vector<T> X(static_cast<std::size_t>(m * n_0)), Y(static_cast<std::size_t>(m * n_L));
-  for (T& x : X) x = static_cast<T>(4 * *draw++ - 2);
-  for (T& y : Y) y = static_cast<T>(4 * *draw++ - 2);
-  const chainrule::Data<T> data{X.data(), Y.data(), m};
+  Problem(const std::vector<int>& widths, const std::string& activation, std::ptrdiff_t rows)
+      : net(widths, activations(widths.size() - 1, activation)),
+        m(rows),
+        X(rows * widths.front()),
+        Y(rows * widths.back()) {
+    std::uint64_t at = 0;
+    const auto draw = [&] { return 2 * (chainrule::random_bits(0, 0, at++) >> 11) * 0x1p-53 - 1; };
+    for (int l = 1; l <= net.L(); ++l)
+      for (std::ptrdiff_t i = 0; i < (net.n(l - 1) + std::ptrdiff_t{1}) * net.n(l); ++i)
+        net.W(l)[i] = static_cast<T>(draw() * std::sqrt(3.0 / net.n(l - 1)));
+    for (auto* buffer : {&X, &Y})
+      for (std::ptrdiff_t i = 0; i < buffer->size(); ++i) (*buffer)[i] = static_cast<T>(2 * draw());
+  }
+  static std::vector<std::string> activations(std::size_t layers, const std::string& hidden) {
+    std::vector<std::string> names(layers - 1, hidden);
+    names.emplace_back("identity");
+    return names;
+  }
+  chainrule::Data<T> data() const { return {X.data(), Y.data(), m}; }
+};
 
-  // The answer first, on as many rows as plain loops can do in a moment.
-  const double row_flop = 3 * net.flops(1);
-  const int checked = static_cast<int>(std::clamp(4e8 / row_flop, 1.0, static_cast<double>(m)));
+// Cost and gradient against plain loops, on as many rows as those can do in a moment. The relative
+// error; too large a one is the end.
+template <class T>
+double checked(const Problem<T>& p, double flop, int* rows = nullptr) {
+  const int m =
+      static_cast<int>(std::clamp(flop / (3 * p.net.flops(1)), 1.0, static_cast<double>(p.m)));
+  if (rows != nullptr) *rows = m;
   std::vector<double> expected;
-  const double cost = plain_gradient(net, X.data(), Y.data(), checked, expected);
-  std::vector<T> g(static_cast<std::size_t>(net.layout.size));
-  const double got = chainrule::gradient<T>(net, {X.data(), Y.data(), checked}, g.data());
+  const double cost = plain_gradient(p.net, p.X.data(), p.Y.data(), m, expected);
+  std::vector<T> g(static_cast<std::size_t>(p.net.layout.size));
+  const double got = chainrule::gradient<T>(p.net, {p.X.data(), p.Y.data(), m}, g.data());
   double largest = 0, worst = std::abs(got - cost) / cost;
   for (const double e : expected) largest = std::max(largest, std::abs(e));
   for (std::size_t i = 0; i < g.size(); ++i)
@@ -260,29 +288,59 @@ int run(const Options& o) {
   if (!(worst < allowed)) {
     std::fprintf(stderr, "chainrule_bench: wrong answer: relative error %.3g, allowed %.3g\n",
                  worst, allowed);
-    return 1;
+    std::exit(1);
   }
+  return worst;
+}
 
-  // The roof: each thread its own registers.
-  const auto peak_of = [&](int threads) {
-    double flop = 0;
-    const Timing t = time_of(o.seconds, [&] {
-      chainrule::parallel(threads, [&](const chainrule::Team& team) {
-        std::vector<double> of(static_cast<std::size_t>(threads));
-        team.for_each(threads, [&](int unit, int) {
-          T sink[64] = {T(0.9999), T(1e-3)};
-          of[static_cast<std::size_t>(unit)] = kernels.fma_peak(200000, sink);
-        });
-        flop = std::accumulate(of.begin(), of.end(), 0.0);
+// The roof: each thread its own registers. GFLOP/s.
+template <class T>
+double peak_of(int threads, double seconds) {
+  double flop = 0;
+  const Timing t = time_of(seconds, [&] {
+    chainrule::parallel(threads, [&](const chainrule::Team& team) {
+      std::vector<double> of(static_cast<std::size_t>(threads));
+      team.for_each(threads, [&](int unit, int) {
+        T sink[64] = {T(0.9999), T(1e-3)};
+        of[static_cast<std::size_t>(unit)] = chainrule::kernels<T>().fma_peak(200000, sink);
       });
+      flop = std::accumulate(of.begin(), of.end(), 0.0);
     });
-    return flop / t.median / 1e9;
-  };
-  const double peak = peak_of(o.threads);
+  });
+  return flop / t.median / 1e9;
+}
+
+// A step inside one fit, as in training: epochs of one batch; rate 1e-30 leaves the weights.
+template <class T>
+Timing step_of(Problem<T>& p, double seconds) {
+  chainrule::Trainer<T> trainer(p.net, 1e-30, 0);
+  constexpr int kSteps = 8;
+  const chainrule::Plan plan{kSteps, p.m, false, 0, 0};
+  Timing step = time_of(seconds, [&] { trainer.fit(p.data(), {nullptr, nullptr, 0}, plan, {}); });
+  step.median /= kSteps;
+  step.spread /= kSteps;
+  return step;
+}
+
+std::string joined(const std::vector<int>& widths) {
+  std::string shape;
+  for (const int n : widths) shape += (shape.empty() ? "" : "-") + std::to_string(n);
+  return shape;
+}
+
+template <class T>
+int run(const Options& o) {
+  Problem<T> problem(o.widths, o.activation, o.batch);
+  const auto& net = problem.net;
+  const auto& kernels = chainrule::kernels<T>();
+  const std::ptrdiff_t m = o.batch;
+  int rows = 0;
+  const double worst = checked(problem, 4e8, &rows);
+  const double peak = peak_of<T>(o.threads, o.seconds);
 
   const int used = chainrule::threads_for_gradient(net, m);
   chainrule::Passes<T> passes(net, m, used);
-  const chainrule::Batch<T> batch{X.data(), Y.data(), nullptr, m, m};
+  const chainrule::Batch<T> batch{problem.X.data(), problem.Y.data(), nullptr, m, m};
   const auto gradient_pass = [&] {
     chainrule::parallel(used, [&](const chainrule::Team& team) {
       passes.backpropagate(
@@ -297,34 +355,26 @@ int run(const Options& o) {
   const Timing both = time_of(o.seconds, gradient_pass);
   const Timing backward{both.median - forward.median, both.spread + forward.spread};
 
-  // Steps inside one fit, as in training: epochs of one batch; rate 1e-30 leaves the weights.
-  chainrule::Trainer<T> trainer(net, 1e-30, 0);
-  constexpr int kSteps = 8;
-  const chainrule::Plan plan{kSteps, m, false, 0, 0};
-  Timing step = time_of(o.seconds, [&] { trainer.fit(data, {nullptr, nullptr, 0}, plan, {}); });
-  step.median /= kSteps;
-  step.spread /= kSteps;
-  std::vector<T> out(static_cast<std::size_t>(n_L));
-  const Timing row = time_of(o.seconds, [&] { chainrule::predict(net, X.data(), 1, out.data()); });
+  const Timing step = step_of(problem, o.seconds);
+  std::vector<T> out(static_cast<std::size_t>(net.n(net.L())));
+  const Timing row =
+      time_of(o.seconds, [&] { chainrule::predict(net, problem.X.data(), 1, out.data()); });
 
-  double below_first = 0;
-  for (int l = 2; l <= net.L(); ++l) below_first += 2.0 * net.n(l - 1) * net.n(l);
-  const double forward_flop = net.flops(m);
-  const double backward_flop = forward_flop + below_first * static_cast<double>(m);
+  const double forward_flop = net.flops(m), step_flop = chainrule::gradient_flops(net, m);
   const Figure figures[] = {{"forward", forward, forward_flop},
-                            {"backward", backward, backward_flop},
-                            {"step", step, forward_flop + backward_flop},
+                            {"backward", backward, step_flop - forward_flop},
+                            {"step", step, step_flop},
                             {"one_row", row, net.flops(1)}};
 
-  std::string shape;
-  for (const int n : o.widths) shape += (shape.empty() ? "" : "-") + std::to_string(n);
+  const std::string shape = joined(o.widths);
   if (o.json) {
     std::printf(
         "{\"widths\": \"%s\", \"activation\": \"%s\", \"batch\": %d, \"dtype\": \"%s\", "
         "\"isa\": \"%s\", \"threads\": %d, \"threads_used\": %d, "
-        "\"peak_gflops\": %.4g, \"check_relative_error\": %.3g",
+        "\"way\": \"%s\", \"arena_bytes\": %td, \"peak_gflops\": %.4g, "
+        "\"check_relative_error\": %.3g",
         shape.c_str(), o.activation.c_str(), o.batch, o.dtype.c_str(), kernels.isa, o.threads, used,
-        peak, worst);
+        passes.way(), passes.bytes(), peak, worst);
     for (const Figure& f : figures)
       std::printf(
           ", \"%s\": {\"seconds\": %.6g, \"spread\": %.3g, \"gflops\": %.4g, "
@@ -336,8 +386,10 @@ int run(const Options& o) {
   }
   std::printf("%s %s, batch %d, %s, %s, %d of %d threads\n", shape.c_str(), o.activation.c_str(),
               o.batch, o.dtype.c_str(), kernels.isa, used, o.threads);
-  std::printf("answer: cost and gradient of %d rows equal plain loops, relative error %.1e\n",
-              checked, worst);
+  std::printf("answer: cost and gradient of %d rows equal plain loops, relative error %.1e\n", rows,
+              worst);
+  std::printf("way: %s, arena of %.3f MiB\n", passes.way(),
+              static_cast<double>(passes.bytes()) / (1 << 20));
   std::printf("roof: %.1f GFLOP/s of multiply-adds on %d thread%s\n\n", peak, o.threads,
               o.threads == 1 ? "" : "s");
   std::printf("%-10s %12s %10s %10s %14s\n", "", "median us", "+- us", "GFLOP/s", "share of peak");
@@ -348,6 +400,125 @@ int run(const Options& o) {
   return 0;
 }
 
+// Random shapes: widths that are no multiple of a vector, 1 to 8 layers, one input, one output.
+struct Shape {
+  std::vector<int> widths;
+  int batch;
+  std::string activation;
+  double flop = 0, seconds = 0, share = 0;
+  const char* way = "";
+
+  // Where it stands among the others: what the share of peak may depend on.
+  std::vector<double> place() const {
+    const double narrowest = *std::min_element(widths.begin(), widths.end());
+    return {0.5 * std::log2(flop), std::log2(std::min(narrowest, 16.0)),
+            std::log2(std::min(batch, 128)), static_cast<double>(widths.size()) / 3};
+  }
+};
+
+template <class T>
+int sweep(const Options& o) {
+  std::uint64_t at = 0;
+  const auto uniform = [&] {
+    return (chainrule::random_bits(static_cast<std::uint64_t>(o.seed), 9, at++) >> 11) * 0x1p-53;
+  };
+  const auto one_of = [&](const std::vector<int>& choices) {
+    return choices[static_cast<std::size_t>(uniform() * static_cast<double>(choices.size()))];
+  };
+  const double peak = peak_of<T>(o.threads, o.seconds);
+  std::vector<Shape> shapes;
+  while (static_cast<int>(shapes.size()) < o.sweep) {
+    Shape s;
+    const int layers = 1 + static_cast<int>(uniform() * 8);
+    for (int l = 0; l <= layers; ++l)
+      s.widths.push_back(uniform() < 0.1 ? 1 : static_cast<int>(std::exp2(uniform() * 9.5)));
+    if (uniform() < 0.3) s.widths.back() = 1;
+    s.batch = one_of({1, 7, 32, 33, 100, 128, 256, 1000});
+    s.activation = uniform() < 0.7 ? "relu" : "tanh";
+    Problem<T> problem(s.widths, s.activation, s.batch);
+    s.flop = chainrule::gradient_flops(problem.net, s.batch);
+    if (s.flop > 4e8) continue;
+    checked(problem, 1e6);
+    s.seconds = step_of(problem, o.seconds / 10).median;
+    s.share = s.flop / s.seconds / 1e9 / peak;
+    s.way = chainrule::Passes<T>(problem.net, s.batch, 1).way();
+    shapes.push_back(s);
+  }
+  std::puts("widths,activation,batch,dtype,isa,threads,way,mflop,us,share_of_peak,similar,ratio");
+  for (const Shape& s : shapes) {
+    std::vector<std::pair<double, double>> others;
+    for (const Shape& other : shapes) {
+      if (&other == &s) continue;
+      double distance = 0;
+      const auto a = s.place(), b = other.place();
+      for (std::size_t i = 0; i < a.size(); ++i) distance += (a[i] - b[i]) * (a[i] - b[i]);
+      others.emplace_back(distance, other.share);
+    }
+    const std::size_t near = std::min<std::size_t>(9, others.size());
+    std::partial_sort(others.begin(), others.begin() + static_cast<std::ptrdiff_t>(near),
+                      others.end());
+    std::vector<double> shares;
+    for (std::size_t i = 0; i < near; ++i) shares.push_back(others[i].second);
+    std::sort(shares.begin(), shares.end());
+    const double similar = shares.empty() ? s.share : shares[shares.size() / 2];
+    std::printf("%s,%s,%d,%s,%s,%d,%s,%.6g,%.4g,%.4f,%.4f,%.3f\n", joined(s.widths).c_str(),
+                s.activation.c_str(), s.batch, o.dtype.c_str(), chainrule::kernels<T>().isa,
+                o.threads, s.way, s.flop / 1e6, s.seconds * 1e6, s.share, similar,
+                s.share / similar);
+  }
+  return 0;
+}
+
+// Memory of this process in bytes, from the system: "VmRSS" now, "VmHWM" at its highest since the
+// mark was last put down. 0 where it cannot be had.
+double memory(const char* field) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.rfind(field, 0) == 0)
+      return 1024 * std::strtod(line.c_str() + std::strlen(field) + 1, nullptr);
+  return 0;
+}
+
+template <class T>
+int growth(const Options& o) {
+  std::printf("%s %s, batch %d, %s, %s, %d threads; ns per row of one epoch\n",
+              joined(o.widths).c_str(), o.activation.c_str(), o.batch, o.dtype.c_str(),
+              chainrule::kernels<T>().isa, o.threads);
+  std::printf("%10s %12s %12s %16s %16s\n", "rows", "in order", "shuffled", "announced MiB",
+              "used MiB");
+  bool within = true;
+  for (int rows = 1000; rows <= o.most_rows; rows *= 10) {
+    Problem<T> problem(o.widths, o.activation, rows);
+    checked(problem, 1e6);
+    double ns[2] = {0, 0}, announced = 0, used = 0;
+    for (const bool shuffle : {false, true}) {
+      const chainrule::Plan plan{1, o.batch, shuffle, 1, 0};
+      std::ofstream("/proc/self/clear_refs") << "5";  // puts the mark down
+      const double before = memory("VmRSS:");
+      chainrule::Trainer<T> trainer(problem.net, 1e-30, 0);
+      announced = static_cast<double>(trainer.fit_bytes(rows, plan)) +
+                  static_cast<double>(problem.net.layout.size * sizeof(T));  // its velocity
+      const Timing t =
+          time_of(o.seconds, [&] { trainer.fit(problem.data(), {nullptr, nullptr, 0}, plan, {}); });
+      ns[shuffle ? 1 : 0] = t.median / rows * 1e9;
+      used = memory("VmHWM:") - before;
+    }
+    std::printf("%10d %12.2f %12.2f %16.2f %16.2f\n", rows, ns[0], ns[1], announced / (1 << 20),
+                used / (1 << 20));
+    std::fflush(stdout);
+    // A thread's stack, page rounding and the timer's own lists aside.
+    within = within && used < announced + (4 << 20);
+  }
+  if (!within) std::fprintf(stderr, "chainrule_bench: more memory used than announced\n");
+  return within ? 0 : 1;
+}
+
+template <class T>
+int chosen(const Options& o) {
+  chainrule::set_max_threads(o.threads);
+  return o.sweep > 0 ? sweep<T>(o) : o.growth ? growth<T>(o) : run<T>(o);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -355,7 +526,7 @@ int main(int argc, char** argv) {
   try {
     if (!o.isa.empty()) chainrule::set_isa(o.isa);
     chainrule::activation_named(o.activation);
-    return o.dtype == "float32" ? run<float>(o) : run<double>(o);
+    return o.dtype == "float32" ? chosen<float>(o) : chosen<double>(o);
   } catch (const std::bad_alloc&) {
     fail("not enough memory for this network and batch");
   } catch (const std::exception& e) {

@@ -179,6 +179,7 @@ void Layered<T>::load(const Batch<T>& batch, std::ptrdiff_t from, Range rows) {
     x[n_0] = 1;
     std::copy_n(batch.Y + row * n_L, n_L, y_.data() + i * ld[net_.L()]);
   }
+  batch.call_ahead(from + rows.begin, from + rows.end, n_0, n_L);
 }
 
 template <class T>

@@ -154,6 +154,7 @@ void Fused<T>::load(const Desk& desk, const Batch<T>& batch, std::ptrdiff_t from
   };
   gather(desk.a[0], batch.X, n_0);
   if (batch.Y != nullptr) gather(desk.y, batch.Y, n_L);
+  batch.call_ahead(first, first + count, n_0, n_L);
 }
 
 template <class T>

@@ -44,7 +44,23 @@ struct Batch {
   const std::int64_t* order;
   std::ptrdiff_t m;
   std::ptrdiff_t rows;
+  std::ptrdiff_t ordered = 0;  // entries of order, those of later batches included
+
+  // Calls the rows into cache whose turn comes one batch later, rows `from` to `to` from now.
+  void call_ahead(std::ptrdiff_t from, std::ptrdiff_t to, int n_X, int n_Y) const;
 };
+
+template <class T>
+void Batch<T>::call_ahead(std::ptrdiff_t from, std::ptrdiff_t to, int n_X, int n_Y) const {
+  constexpr std::ptrdiff_t kLines = 4;  // of a long row; the machine itself goes on from there
+  constexpr std::ptrdiff_t line = kPad / static_cast<std::ptrdiff_t>(sizeof(T));
+  for (std::ptrdiff_t i = from + m; i < std::min(to + m, ordered); ++i) {
+    const T* x = X + order[i] * n_X;
+    for (std::ptrdiff_t k = 0; k < std::min<std::ptrdiff_t>(n_X, kLines * line); k += line)
+      __builtin_prefetch(x + k);
+    __builtin_prefetch(Y + order[i] * n_Y);
+  }
+}
 
 // Sums over samples have one order, whatever the batch, the threads, the cache and the way: each
 // block of rows is one chain, the sums of a span's blocks are added in order, then those of spans.

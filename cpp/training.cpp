@@ -41,10 +41,19 @@ void uniform(std::uint64_t seed, std::uint64_t stream, double* out, std::ptrdiff
 
 void permutation(std::uint64_t seed, std::uint64_t epoch, std::int64_t* order, std::ptrdiff_t m) {
   std::iota(order, order + m, std::int64_t{0});
-  for (std::ptrdiff_t i = m - 1; i > 0; --i) {  // Fisher and Yates
+  // Where a place's partner lies is known before its turn: it is called into cache ahead of time.
+  constexpr std::ptrdiff_t kAhead = 16;
+  std::int64_t partner[kAhead];
+  const auto look_up = [&](std::ptrdiff_t i) {
     const auto bits = random_bits(~seed, epoch, static_cast<std::uint64_t>(i));
     const auto below = static_cast<unsigned __int128>(bits) * static_cast<std::uint64_t>(i + 1);
-    std::swap(order[i], order[static_cast<std::int64_t>(below >> 64)]);
+    partner[i % kAhead] = static_cast<std::int64_t>(below >> 64);
+    __builtin_prefetch(order + partner[i % kAhead], 1);
+  };
+  for (std::ptrdiff_t i = m - 1; i > 0 && i >= m - kAhead; --i) look_up(i);
+  for (std::ptrdiff_t i = m - 1; i > 0; --i) {  // Fisher and Yates
+    std::swap(order[i], order[partner[i % kAhead]]);
+    if (i > kAhead) look_up(i - kAhead);
   }
 }
 
@@ -88,6 +97,14 @@ double Trainer<T>::step(const Data<T>& batch) {
   };
   parallel(threads_, program);
   return outcome.stopped ? std::numeric_limits<double>::infinity() : outcome.cost;
+}
+
+template <class T>
+std::ptrdiff_t Trainer<T>::fit_bytes(std::ptrdiff_t m, const Plan& plan) {
+  const std::ptrdiff_t snapshots = (momentum_ == T(0) ? 1 : 2) * net_.layout.size;
+  return passes(std::min(plan.batch_size, m)).bytes() +
+         snapshots * static_cast<std::ptrdiff_t>(sizeof(T)) +
+         (plan.shuffle ? m : 0) * static_cast<std::ptrdiff_t>(sizeof(std::int64_t));
 }
 
 template <class T>

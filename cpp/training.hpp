@@ -47,6 +47,8 @@ class Trainer {
   double step(const Data<T>& batch);
   Report fit(const Data<T>& data, const Data<T>& validation, const Plan& plan,
              const Observer& observer);
+  // Bytes that a fit of m rows holds beside theta, the optimiser's state, and the costs it reports.
+  std::ptrdiff_t fit_bytes(std::ptrdiff_t m, const Plan& plan);
   Buffer<T>& velocity() { return velocity_; }
 
  private:

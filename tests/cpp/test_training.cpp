@@ -1,11 +1,30 @@
-// Order of rows, steps, epochs, and every way in which a training can end.
+// Order of rows, steps, epochs, every way in which a training can end, and what it allocates.
+#include <malloc.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
+#include <new>
 #include <set>
 
 #include "check.hpp"
 #include "training.hpp"
+
+// Every allocation of this program: buffers come from aligned_alloc, all else from operator new.
+static std::atomic<long> allocations{0};
+
+extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) {
+  ++allocations;
+  return memalign(alignment, size);
+}
+__attribute__((noinline)) void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* p = std::malloc(size)) return p;
+  throw std::bad_alloc();
+}
+__attribute__((noinline)) void operator delete(void* p) noexcept { std::free(p); }
+__attribute__((noinline)) void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace {
 
@@ -190,10 +209,42 @@ void endings() {
   }
 }
 
+// Nothing is allocated per step, nor per epoch but for the costs that it reports.
+template <class T>
+void allocates_once(const std::vector<int>& widths) {
+  const std::ptrdiff_t m = 2000;
+  std::vector<T> X(m * widths.front()), Y(m * widths.back());
+  Network<T> net(widths, std::vector<std::string>(widths.size() - 1, "tanh"));
+  fill(net, X, Y);
+  for (const int threads : {1, 2}) {
+    chainrule::set_max_threads(threads);
+    Trainer<T> trainer(net, 1e-6, 0.9);
+    const auto of = [&](std::ptrdiff_t batch, int epochs) {
+      trainer.fit({X.data(), Y.data(), m}, {}, {1, batch, true, 0, 0}, {});  // once for the buffers
+      const long before = allocations;
+      const auto report = trainer.fit({X.data(), Y.data(), m}, {}, {epochs, batch, true, 0, 0}, {});
+      CHECK(report.stopped == Stopped::epochs);
+      return allocations - before;
+    };
+    const long few = of(m, 1);
+    CHECK(of(8, 1) == few) << "250 steps instead of 1, " << threads << " threads";
+    CHECK(of(500, 64) - few < 10) << "64 epochs instead of 1, " << threads << " threads";
+    for (const std::ptrdiff_t batch : {8, 2000}) {
+      trainer.step({X.data(), Y.data(), batch});
+      const long again = allocations;
+      trainer.step({X.data(), Y.data(), batch});
+      CHECK(allocations == again) << "step of " << batch << ", " << threads << " threads";
+    }
+  }
+  chainrule::set_max_threads(0);
+}
+
 }  // namespace
 
 int main() {
   random_numbers();
+  allocates_once<float>({8, 32, 32, 1});
+  allocates_once<double>({30, 400, 400, 2});
   for_each_isa([](const std::string&) {
     for (const double momentum : {0.0, 0.9}) {
       fit_is_steps<float>(momentum);
