@@ -41,6 +41,7 @@ constexpr Kernels<T> kTable = {
     scatter<T>,
     activate<T>,
     derive<T>,
+    evaluate<T>,
     mse<T>,
     mse_columns<T>,
     add<T>,

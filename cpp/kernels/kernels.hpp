@@ -26,6 +26,21 @@ enum class Activation : int {
       count
 };
 
+// The elementary functions that can be had over arrays; the activations are built on them.
+#define CHAINRULE_FUNCTIONS(ROW) \
+  ROW(exp)                       \
+  ROW(expm1)                     \
+  ROW(sigmoid)                   \
+  ROW(tanh)                      \
+  ROW(erf)
+
+enum class Function : int {
+#define CHAINRULE_ROW(name) name,
+  CHAINRULE_FUNCTIONS(CHAINRULE_ROW)
+#undef CHAINRULE_ROW
+      count
+};
+
 // Every buffer that a kernel writes has rows padded to kPad bytes and may be written there.
 constexpr std::ptrdiff_t kPad = 64;
 
@@ -86,6 +101,8 @@ struct Kernels {
 
   void (*activate)(Activation f, T* a, const T* z, std::ptrdiff_t n);                // a = f(z)
   void (*derive)(Activation f, T* delta, const T* z, const T* a, std::ptrdiff_t n);  // *= f'(z)
+
+  void (*evaluate)(Function f, T* y, const T* x, std::ptrdiff_t n);  // y = f(x)
 
   // (BP1) without f': delta = scale (a - y). row_cost[i] = sum_j (a_ij - y_ij)^2, in double.
   void (*mse)(int rows, int cols, const T* a, const T* y, std::ptrdiff_t ld, T scale, T* delta,

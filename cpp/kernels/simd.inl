@@ -125,10 +125,11 @@ CHAINRULE_INLINE Vec<T> abs(Vec<T> x) {
   return reinterpret_cast<Vec<T>>(reinterpret_cast<Int<T>>(x) & ~sign_bits<T>());
 }
 
+// x with the sign bit of `of` set as well: copysign for an x that is negative only where `of` is.
 template <class T>
-CHAINRULE_INLINE Vec<T> copysign(Vec<T> magnitude, Vec<T> sign) {
-  return reinterpret_cast<Vec<T>>((reinterpret_cast<Int<T>>(magnitude) & ~sign_bits<T>()) |
-                                  (reinterpret_cast<Int<T>>(sign) & sign_bits<T>()));
+CHAINRULE_INLINE Vec<T> add_sign(Vec<T> x, Vec<T> of) {
+  return reinterpret_cast<Vec<T>>(reinterpret_cast<Int<T>>(x) |
+                                  (reinterpret_cast<Int<T>>(of) & sign_bits<T>()));
 }
 
 // NaN passes through both: the comparison is false and x is taken.
@@ -140,6 +141,19 @@ CHAINRULE_INLINE Vec<T> at_most(Vec<T> x, T hi) {
 template <class T>
 CHAINRULE_INLINE Vec<T> at_least(Vec<T> x, T lo) {
   return select<T>(x < lo, broadcast(lo), x);
+}
+
+// The same for x >= 0 in the order of the bits: one operation, but NaN counts as the largest.
+template <class T>
+CHAINRULE_INLINE Vec<T> magnitude_at_most(Vec<T> x, Vec<T> hi) {
+  const Int<T> a = reinterpret_cast<Int<T>>(x), b = reinterpret_cast<Int<T>>(hi);
+  return reinterpret_cast<Vec<T>>(a > b ? b : a);
+}
+
+template <class T>
+CHAINRULE_INLINE Vec<T> magnitude_at_least(Vec<T> x, Vec<T> lo) {
+  const Int<T> a = reinterpret_cast<Int<T>>(x), b = reinterpret_cast<Int<T>>(lo);
+  return reinterpret_cast<Vec<T>>(a > b ? a : b);
 }
 
 // 2^n for n inside the range of normal exponents.
