@@ -9,7 +9,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(wildcard cpp/*.hpp cpp/*.cpp cpp/kern
            benchmarks/chainrule_bench.cpp $(shell find python -type f -not -name '*.pyc')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help build demo test test-python test-cpp lint format bench compare figures asan clean
+.PHONY: help build demo test test-python test-cpp lint format bench compare figures exhaustive asan clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -64,6 +64,11 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.test
 
 figures: $(VENV)/.bench  ## fetch all peers (gigabytes), measure, write the README's tables
 	$(BIN)/python benchmarks/compare --json docs/benchmarks.json --plot docs/benchmarks.png --readme README.md
+
+exhaustive: $(VENV)/.test  ## tanh and its kind at every float32 there is (minutes)
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset dev
+	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build --preset dev --target exhaustive
+	build/dev/exhaustive
 
 asan: $(VENV)/.test  ## the C++ tests under the address and undefined-behaviour sanitizers
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset asan
