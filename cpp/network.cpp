@@ -295,16 +295,14 @@ double Fused<T>::cost(const Team& team, const Batch<T>& batch) {
 
 template <class T>
 void Fused<T>::predict(const Team& team, const T* X, std::ptrdiff_t m, T* out) {
-  const int n_L = net_.n(net_.L()), units = static_cast<int>(blocks_of(m, kSampleSpan));
-  team.for_each(units, [&](int unit, int rank) {
+  const int n_L = net_.n(net_.L()), blocks = static_cast<int>(blocks_of(m, kSampleBlock));
+  team.for_each(blocks, [&](int block, int rank) {
     const Desk& desk = desks_[rank];
-    const std::ptrdiff_t end = std::min<std::ptrdiff_t>((unit + 1) * kSampleSpan, m);
-    for (std::ptrdiff_t i = unit * kSampleSpan; i < end; i += kSampleBlock) {
-      const Range all{0, std::min(kSampleBlock, end - i)};
-      load(desk, {X, nullptr, nullptr, m, m}, i, all);
-      forward(desk, all);
-      kernels_.scatter(out + i * n_L, desk.a[net_.L()], ld_, n_L, static_cast<int>(all.size()));
-    }
+    const std::ptrdiff_t i = block * kSampleBlock;
+    const Range all{0, std::min(kSampleBlock, m - i)};
+    load(desk, {X, nullptr, nullptr, m, m}, i, all);
+    forward(desk, all);
+    kernels_.scatter(out + i * n_L, desk.a[net_.L()], ld_, n_L, static_cast<int>(all.size()));
   });
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -31,26 +32,33 @@ void relax() {
 #endif
 }
 
-// Waits in three steps: looks often, then gives the core away at each look, then says that it is
-// time to sleep. When another program keeps the cores busy, members may have to share one, and one
-// that only spins there keeps the other from its work.
+// Waits in three steps: looks all the time, then gives the core away at each look, then says that
+// it is time to sleep. When another program keeps the cores busy, members may have to share one,
+// and one that only spins there keeps the other from its work.
 class Patience {
  public:
-  bool look() {  // false: enough
-    if (++looks_ < kLooks)
+  // False: enough. Without company, when no program is running, enough comes early.
+  bool look(bool company) {
+    if (++looks_ % kLooksPerClock == 0) {
+      const auto now = std::chrono::steady_clock::now();
+      if (looks_ == kLooksPerClock) since_ = now;
+      waited_ = now - since_;
+    }
+    if (waited_ < kSpin) {
       relax();
-    else if (looks_ < kYields)
-      std::this_thread::yield();
-    else
-      return false;
+      return true;
+    }
+    if (waited_ > kYield || !company) return false;
+    std::this_thread::yield();
     return true;
   }
-  bool short_wait_is_over() const { return looks_ >= kLooks; }
 
  private:
-  static constexpr int kLooks = 1000;    // some 10 us
-  static constexpr int kYields = 10000;  // some ms
+  static constexpr int kLooksPerClock = 32;
+  static constexpr std::chrono::microseconds kSpin{50}, kYield{3000};
   int looks_ = 0;
+  std::chrono::steady_clock::time_point since_;
+  std::chrono::steady_clock::duration waited_{0};
 };
 
 }  // namespace
@@ -120,7 +128,7 @@ void Crew::run_loop(int units) {
   }
   Patience patience;
   while (done_.load(std::memory_order_acquire) < units)
-    if (!patience.look()) std::this_thread::yield();
+    if (!patience.look(true)) std::this_thread::yield();
 }
 
 void Crew::wake() {
@@ -142,8 +150,7 @@ void Crew::serve(int rank) {
     const std::uint64_t now = ticket_.load(std::memory_order_acquire);
     if (now >> 32 != seen >> 32) patience = {};
     seen = now;
-    const bool short_wait = rank >= members;
-    if (patience.look() && !(short_wait && patience.short_wait_is_over())) continue;
+    if (patience.look(rank < members)) continue;
     std::unique_lock<std::mutex> lock(mutex_);
     sleepers_.fetch_add(1);
     morning_.wait(lock, [&] { return ticket_.load() >> 32 != seen >> 32; });
@@ -242,11 +249,10 @@ void Team::share_out(int units, void (*body)(const void*, int, int), const void*
 }
 
 int worthwhile_threads(double flops, double parameters) {
-  // Half of the one-thread time at about 80 GFLOP/s has to exceed 150 us + 1 ns per parameter. In
-  // the best case 2 us would do; but when the other core is not quite free, a step that waits for
-  // it loses far more than a short one can win.
-  const double price = 2 * 80e9 * (150e-6 + 1e-9 * parameters);
-  return flops > price ? max_threads() : 1;
+  // One more thread for each time that half of the work, at 80 GFLOP/s, takes as long as calling it
+  // in, and the lines of theta and its gradient crossing between the cores (docs/decisions/0005).
+  const double price = 2 * 80e9 * (8e-6 + std::min(0.4e-9 * parameters, 60e-6));
+  return static_cast<int>(std::min<double>(max_threads(), 1 + std::floor(flops / price)));
 }
 
 void run_team(int size, void (*program)(const Team&, const void*), const void* context) {

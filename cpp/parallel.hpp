@@ -42,8 +42,7 @@ class Team {
   Crew* crew_;
 };
 
-// How many threads a piece of work is worth: the price of a second one is some time for waiting and
-// about 1 ns for each parameter, whose cache lines cross between the cores.
+// How many threads a piece of work is worth, at most max_threads().
 int worthwhile_threads(double flops, double parameters);
 
 // program(team, context) on the calling thread, with a team of at most `size`; works in a forked

@@ -1,7 +1,7 @@
 // The elementary functions, and one row per activation: f(z), and the derivative from a = f(z) or,
 // where the row keeps z, from z. The functions are the same polynomials on every instruction set,
 // free of branches, right at zeros, denormals, infinities and NaN, and monotone; what they promise
-// and how the coefficients were made is in docs/decisions/0008-elementary-functions.md.
+// and how the coefficients were made is in docs/decisions/0009-elementary-functions.md.
 
 template <class T>
 struct Constants;

@@ -107,7 +107,9 @@ int main() {
   CHECK(chainrule::max_threads() == 3);
   CHECK(chainrule::worthwhile_threads(1e3, 10) == 1);
   CHECK(chainrule::worthwhile_threads(1e12, 10) == 3);
-  CHECK(chainrule::worthwhile_threads(1e6, 1e6) == 1);
+  CHECK(chainrule::worthwhile_threads(1.2e6, 10) == 1);  // see docs/decisions/0005
+  CHECK(chainrule::worthwhile_threads(2e6, 10) == 2);
+  CHECK(chainrule::worthwhile_threads(1e7, 1e6) == 1);
   chainrule::set_max_threads(0);
 
   // The threads of the parent's teams do not exist in a child; it makes its own.
