@@ -6,9 +6,6 @@ namespace {
 // A layer with longer rows is packed: its rows lie too far apart for cache sets and page tables.
 constexpr std::ptrdiff_t kWideRow = 512;  // bytes
 
-// Rows that a packing of all weights has to be worth.
-constexpr std::ptrdiff_t kFewRows = 32;
-
 constexpr std::ptrdiff_t kNearCache = 32 << 10;     // a share of L1 and L2 for activations
 constexpr std::ptrdiff_t kThreadCache = 384 << 10;  // a share of one core's L2
 constexpr std::ptrdiff_t kGroupMemory = 64 << 20;   // for networks too wide for any cache
@@ -40,14 +37,14 @@ int stripe_rows(const Network<T>& net, int l, int threads) {
 // ------------------------------------------------------------------------------------- weights
 
 template <class T>
-Weights<T>::Weights(const Network<T>& net, For use)
+Weights<T>::Weights(const Network<T>& net, bool packed)
     : net_(net), kernels_(chainrule::kernels<T>()), forward_(net.L() + 1), backward_(net.L() + 1) {
   const std::ptrdiff_t panel = kernels_.panel;
-  for (int l = 1; l <= net.L(); ++l) {
-    if (use != For::few_rows && is_wide(net, l))
+  for (int l = 1; l <= net.L() && packed; ++l) {
+    if (is_wide(net, l))
       forward_[l].reset(checked_multiply(round_up(net.n(l), panel), net.n(l - 1) + 1));
     // With one output W^l is one row of inputs already.
-    if (use == For::both && l > 1 && net.n(l) > 1)
+    if (l > 1 && net.n(l) > 1)
       backward_[l].reset(checked_multiply(round_up(net.n(l - 1), panel), net.n(l)));
   }
 }
@@ -103,7 +100,7 @@ std::ptrdiff_t Weights<T>::bytes() const {
 
 template <class T>
 Layered<T>::Layered(const Network<T>& net, std::ptrdiff_t most_rows, int threads, Keep keep)
-    : weights(net, keep == Keep::forward ? Weights<T>::For::forward : Weights<T>::For::both),
+    : weights(net, keep != Keep::forward),
       ld(net.L() + 1),
       a(net.L() + 1),
       z(net.L() + 1),
@@ -302,12 +299,13 @@ void predict_layered(const Team& team, const Network<T>& net, const T* X, std::p
   const int L = net.L(), n_0 = net.n(0), n_L = net.n(L);
   const std::ptrdiff_t ld = padded<T>(net.widest());
   const std::ptrdiff_t block =
-      std::clamp<std::ptrdiff_t>(kThreadCache / (ld * 2 * sizeof(T)), kRowGrain, kWideBlock);
-  Weights<T> weights(net, m < kFewRows ? Weights<T>::For::few_rows : Weights<T>::For::forward);
+      ld * static_cast<std::ptrdiff_t>(sizeof(T)) > kWideRow
+          ? kWideBlock
+          : std::clamp<std::ptrdiff_t>(kThreadCache / (ld * 2 * sizeof(T)), kRowGrain, kWideBlock);
+  const Weights<T> weights(net, false);
   const int parts = team.size();
   const std::ptrdiff_t scratch = 2 * checked_multiply(std::min(block, m), ld);
   Buffer<T> buffers(parts * scratch);
-  weights.pack(team);
   team.for_each(parts, [&](int part, int rank) {
     T* const ping = buffers.data() + rank * scratch;
     const Range mine = share(m, kRowGrain, part, parts);

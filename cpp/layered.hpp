@@ -10,11 +10,11 @@ namespace chainrule {
 
 // The weights as the kernels read them. A narrow layer is read where it lies in theta; a wide one
 // (whose rows are far apart) from packed panels, and the backward pass from transposed panels.
+// Where nothing is packed, the forward pass reads theta.
 template <class T>
 class Weights {
  public:
-  enum class For { few_rows, forward, both };
-  Weights(const Network<T>& net, For use);
+  Weights(const Network<T>& net, bool packed);
   void pack(const Team& team);               // all of theta
   void pack_rows(int l, int row, int rows);  // rows of W^l_T with b^l as its last one
   Right<T> forward(int l) const;             // (n_{l-1}, n_l), row n_{l-1} is b
@@ -87,7 +87,7 @@ class Layered {
   std::vector<std::vector<Stripe>> stripes_;  // shares of the members of the team
 };
 
-// out = f(X), layer by layer; for a few rows without packing the weights first.
+// out = f(X), layer by layer.
 template <class T>
 void predict_layered(const Team& team, const Network<T>& net, const T* X, std::ptrdiff_t m, T* out);
 

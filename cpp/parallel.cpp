@@ -18,6 +18,9 @@
 #include <pthread.h>
 #include <signal.h>
 #endif
+#ifdef __linux__
+#include <sched.h>
+#endif
 
 namespace chainrule {
 namespace {
@@ -86,9 +89,11 @@ class Crew {
   bool take_one(int rank);
   void serve(int rank);
   void wake();
+  void keep_off_this_core();
 
   const unsigned process_;
-  int workers_ = 0;
+  std::vector<std::thread::native_handle_type> workers_;
+  int core_ = -1;                                     // that the workers keep off
   alignas(64) std::atomic<std::uint64_t> ticket_{0};  // loop | units taken | units
   alignas(64) std::atomic<int> done_{0};
   alignas(64) std::atomic<int> members_{0};  // 0: no program is running
@@ -113,6 +118,7 @@ bool Crew::take_one(int rank) {
 }
 
 void Crew::share_out(int units, void (*body)(const void*, int, int), const void* context) {
+  keep_off_this_core();
   body_ = body;
   context_ = context;
   for (first_ = 0; units > kMostUnits; units -= kMostUnits, first_ += kMostUnits)
@@ -160,21 +166,43 @@ void Crew::serve(int rank) {
 }
 
 void Crew::open(int size) {
+  const auto most = static_cast<std::size_t>(size - 1);
+  if (workers_.size() < most) {
 #if defined(__unix__) || defined(__APPLE__)
-  sigset_t all, before;  // signals are for the threads of the program, not for ours
-  sigfillset(&all);
-  if (workers_ < size - 1) pthread_sigmask(SIG_SETMASK, &all, &before);
-  const bool masked = workers_ < size - 1;
+    sigset_t all, before;  // signals are for the threads of the program, not for ours
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
 #endif
-  try {
-    for (; workers_ < size - 1; ++workers_)
-      std::thread([this, rank = workers_ + 1] { serve(rank); }).detach();
-  } catch (const std::system_error&) {  // no more to be had: the program runs with fewer
+    try {
+      workers_.reserve(most);
+      while (workers_.size() < most) {
+        std::thread worker([this, rank = static_cast<int>(workers_.size()) + 1] { serve(rank); });
+        workers_.push_back(worker.native_handle());
+        worker.detach();
+      }
+    } catch (const std::system_error&) {  // no more to be had: the program runs with fewer
+    }
+    core_ = -1;
+#if defined(__unix__) || defined(__APPLE__)
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+#endif
   }
-#if defined(__unix__) || defined(__APPLE__)
-  if (masked) pthread_sigmask(SIG_SETMASK, &before, nullptr);
-#endif
   members_.store(size, std::memory_order_release);
+}
+
+// The system likes to wake a thread on the core of the one that wakes it. There it gets its turn
+// only milliseconds later, when the work is done.
+void Crew::keep_off_this_core() {
+#ifdef __linux__
+  const int core = sched_getcpu();
+  if (core == core_ || core < 0) return;
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof(cores), &cores) != 0) return;
+  if (CPU_COUNT(&cores) < 2) return;
+  if (static_cast<std::size_t>(CPU_COUNT(&cores)) > workers_.size()) CPU_CLR(core, &cores);
+  for (const auto worker : workers_) pthread_setaffinity_np(worker, sizeof(cores), &cores);
+  core_ = core;
+#endif
 }
 
 namespace {

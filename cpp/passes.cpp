@@ -4,7 +4,7 @@ namespace chainrule {
 namespace {
 
 // Rows from which samples as columns fill the lanes of a prediction.
-constexpr std::ptrdiff_t kColumnRows = 16;
+constexpr std::ptrdiff_t kColumnRows = 32;
 
 // A few rows through a narrow network, on the stack: nothing is allocated, W is read where it lies.
 constexpr std::ptrdiff_t kStackElements = 2048;

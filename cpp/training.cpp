@@ -141,39 +141,63 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
   // One team for the whole training.
   parallel(threads_, [&](const Team& team) {
     const int parts = net_.layout.size < kShareTheta ? 1 : team.size();
-    bool theta_is_new = true;
-    for (int epoch = 0; epoch < plan.epochs; ++epoch) {
-      // A diverging epoch is taken back as a whole: its last steps may have spoilt theta.
+    const auto keep_theta = [&] {
       team.for_each(parts, [&](int part, int) {
         const Range mine = share(net_.layout.size, kThetaGrain, part, parts);
         keep(net_.theta, start_theta, mine);
         if (start_velocity.size() > 0) keep(velocity_, start_velocity, mine);
       });
-      if (theta_is_new) passes.read_theta(team);
-      theta_finite_ = true;
+    };
+    const auto run_epoch = [&](int epoch, const auto& poll_during) {
       if (plan.shuffle)
         permutation(plan.seed, plan.first_epoch + static_cast<std::uint64_t>(epoch), order.data(),
                     data.m);
-      double sum = 0;
-      bool stopped = false;
-      for (std::ptrdiff_t from = 0; from < data.m && !stopped; from += batch_size) {
+      Outcome total{0, false};
+      for (std::ptrdiff_t from = 0; from < data.m && !total.stopped; from += batch_size) {
         const std::ptrdiff_t m = std::min(batch_size, data.m - from);
-        const Batch<T> batch =
-            plan.shuffle ? Batch<T>{data.X, data.Y, order.data() + from, m, data.m}
-                         : Batch<T>{data.X + from * net_.n(0), data.Y + from * net_.n(net_.L()),
-                                    nullptr, m, data.m - from};
-        const Outcome outcome = passes.backpropagate(team, batch, finish, poll);
-        sum += static_cast<double>(m) * outcome.cost;
-        stopped = outcome.stopped;
+        Batch<T> batch{data.X, data.Y, nullptr, m, data.m - from};
+        if (plan.shuffle) {
+          batch.order = order.data() + from;
+          batch.rows = data.m;
+          batch.ordered = data.m - from;
+        } else {
+          batch.X += from * net_.n(0);
+          batch.Y += from * net_.n(net_.L());
+        }
+        const Outcome outcome = passes.backpropagate(team, batch, finish, poll_during);
+        total.cost += static_cast<double>(m) * outcome.cost;
+        total.stopped = outcome.stopped;
       }
-      const double mean = sum / static_cast<double>(data.m);
+      total.cost /= static_cast<double>(data.m);
+      return total;
+    };
+
+    // A diverging epoch is taken back as a whole: its last steps may have spoilt theta. Keeping
+    // theta costs as much as a short step, so it is kept every few steps only; what came after is
+    // done again, which gives the same bits.
+    constexpr std::ptrdiff_t kStepsKept = 16;
+    bool theta_is_new = true;
+    int kept = 0;
+    std::ptrdiff_t steps = 0;  // since then
+    for (int epoch = 0; epoch < plan.epochs; ++epoch) {
+      if (theta_is_new || steps >= kStepsKept) {
+        keep_theta();
+        kept = epoch;
+        steps = 0;
+      }
+      if (theta_is_new) passes.read_theta(team);
+      theta_finite_ = true;
+      const Outcome total = run_epoch(epoch, poll);
+      steps += blocks_of(data.m, batch_size);
       if (interrupted) {
         report.stopped = Stopped::interrupted;
         return;
       }
-      if (stopped || !representable<T>(mean) || !theta_finite_) {
+      if (total.stopped || !representable<T>(total.cost) || !theta_finite_) {
         std::copy_n(start_theta.data(), net_.layout.size, net_.theta.data());
         std::copy_n(start_velocity.data(), start_velocity.size(), velocity_.data());
+        passes.read_theta(team);
+        for (int again = kept; again < epoch; ++again) run_epoch(again, [] { return false; });
         report.stopped = Stopped::diverged;
         return;
       }
@@ -184,9 +208,9 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
             team, {validation.X, validation.Y, nullptr, validation.m, validation.m});
         report.val_cost.push_back(val_cost);
       }
-      report.cost.push_back(mean);
+      report.cost.push_back(total.cost);
       theta_is_new = static_cast<bool>(observer.epoch);  // which may write to it
-      if (theta_is_new && observer.epoch(epoch, mean, val_cost)) {
+      if (theta_is_new && observer.epoch(epoch, total.cost, val_cost)) {
         report.stopped = Stopped::callback;
         return;
       }

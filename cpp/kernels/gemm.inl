@@ -217,25 +217,58 @@ struct Tiling {
   int row(int t) const { return t * base + (t < taller ? t : taller); }
 };
 
-// C = A B in tiles: panels outside, so that a panel of B stays in cache while the rows pass.
-template <class T, class Epilogue>
-void product(int rows, int depth, int cols, const T* A, std::ptrdiff_t ld_A, Right<T> B,
-             const Epilogue& epilogue) {
+// A panel side by side: what lies on `depth` pages, and in a few cache sets, becomes one stream.
+template <class T>
+void copy_panel(T* to, int depth, const T* from, std::ptrdiff_t rs) {
+  for (int k = 0; k < depth; ++k)
+    for (int v = 0; v < kPanel<T>; v += kLanes<T>)
+      store<T>(to + k * kPanel<T> + v, load(from + k * rs + v));
+}
+
+// Copies pay when many panels meet the same rows, or many tiles the same panel.
+constexpr int kPanelsForCopy = 4;
+constexpr int kTilesForCopy = 4;
+template <class T>
+constexpr std::ptrdiff_t kRowsFarApart = 1024 / static_cast<std::ptrdiff_t>(sizeof(T));
+template <class T>
+constexpr std::ptrdiff_t kPageOf = 4096 / static_cast<std::ptrdiff_t>(sizeof(T));
+
+// C = A B in tiles: panels outside, so that a panel of B stays in cache while the rows pass. With
+// kCopy each panel is copied before they do.
+template <bool kCopy, class T, class Epilogue>
+void product_of(int rows, int depth, int cols, const T* A, std::ptrdiff_t ld_A, Right<T> B,
+                const Epilogue& epilogue) {
   const Tiling tiling(rows);
+  alignas(kPad) T copied[kCopy ? (kDepthBlock + 1) * kPanel<T> : 1];
   for (int k = 0; k == 0 || k < depth; k += kDepthBlock) {
     const int left = depth - k;
     const int now = left < kDepthBlock ? left : kDepthBlock;
     for (int j = 0; j < cols; j += kPanel<T>) {
       const auto& tile = kTiles<T, Epilogue>.of[cols - j > kLanes<T> ? 1 : 0];
       const T* panel = B.p + j / kPanel<T> * B.panel_stride + k * B.rs;
+      if constexpr (kCopy) {
+        copy_panel(copied, now, panel, B.rs);
+        panel = copied;
+      }
       for (int t = 0; t < tiling.tiles; ++t) {
         const int i = tiling.row(t);
         const T* const a = Epilogue::kTransposed ? A + k * ld_A + i : A + i * ld_A + k;
-        tile[tiling.height(t) - 1](now, a, ld_A, panel, B.rs, k == 0, left <= kDepthBlock, epilogue,
-                                   i, j);
+        tile[tiling.height(t) - 1](now, a, ld_A, panel, kCopy ? kPanel<T> : B.rs, k == 0,
+                                   left <= kDepthBlock, epilogue, i, j);
       }
     }
   }
+}
+
+template <class T, class Epilogue>
+void product(int rows, int depth, int cols, const T* A, std::ptrdiff_t ld_A, Right<T> B,
+             const Epilogue& epilogue) {
+  // Rows a page apart fall into the same few cache sets: then even two passes want the copy.
+  const int most_raw = B.rs >= kPageOf<T> ? kRowTile : kTilesForCopy * kRowTile;
+  if (B.rs >= kRowsFarApart<T> && rows > most_raw)
+    product_of<true>(rows, depth, cols, A, ld_A, B, epilogue);
+  else
+    product_of<false>(rows, depth, cols, A, ld_A, B, epilogue);
 }
 
 template <class T>
@@ -261,17 +294,6 @@ void copy_tile(T* to, int depth, int height, const T* from, std::ptrdiff_t cs) {
     for (int i = 0; i < height; i += kLanes<T>)
       store<T>(to + k * height + i, load(from + k * cs + i));
 }
-
-template <class T>
-void copy_panel(T* to, int depth, const T* from, std::ptrdiff_t rs) {
-  for (int k = 0; k < depth; ++k)
-    for (int v = 0; v < kPanel<T>; v += kLanes<T>)
-      store<T>(to + k * kPanel<T> + v, load(from + k * rs + v));
-}
-
-// Copies pay when many panels meet the same rows, or many tiles the same panel.
-constexpr int kPanelsForCopy = 4;
-constexpr int kTilesForCopy = 4;
 
 template <class T>
 void gradient(int rows, int depth, int cols, const T* a, std::ptrdiff_t ld_a, Right<T> delta,

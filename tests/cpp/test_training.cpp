@@ -209,6 +209,27 @@ void endings() {
   }
 }
 
+// Divergence after some epochs leaves theta and the velocity as those epochs left them.
+template <class T>
+void taken_back(std::ptrdiff_t batch, double rate) {
+  const std::ptrdiff_t m = 40;
+  std::vector<T> X(m * 3), Y(m);
+  Network<T> one({3, 8, 1}, {"identity", "identity"}), two({3, 8, 1}, {"identity", "identity"});
+  fill(one, X, Y);
+  std::copy_n(one.theta.data(), one.theta.size(), two.theta.data());
+  const Data<T> data{X.data(), Y.data(), m};
+  Trainer<T> diverging(one, rate, 0.5), twin(two, rate, 0.5);
+  const auto report = diverging.fit(data, {}, {2000, batch, true, 3, 0}, {});
+  const int finished = static_cast<int>(report.cost.size());
+  CHECK(report.stopped == Stopped::diverged && finished > 1) << finished << " epochs";
+  const auto again = twin.fit(data, {}, {finished, batch, true, 3, 0}, {});
+  CHECK(again.stopped == Stopped::epochs && again.cost == report.cost) << finished << " epochs";
+  CHECK(theta_of(one) == theta_of(two)) << finished << " epochs of " << batch;
+  CHECK(std::equal(diverging.velocity().data(),
+                   diverging.velocity().data() + diverging.velocity().size(),
+                   twin.velocity().data()));
+}
+
 // Nothing is allocated per step, nor per epoch but for the costs that it reports.
 template <class T>
 void allocates_once(const std::vector<int>& widths) {
@@ -252,6 +273,12 @@ int main() {
     }
     order_of_rows<float>();
     order_of_rows<double>();
+    for (const double rate : {0.8, 1.0, 1.5, 2.0, 5.0}) {
+      taken_back<float>(40, rate);
+      taken_back<double>(40, rate);
+    }
+    taken_back<float>(7, 2.0);
+    taken_back<double>(7, 2.0);
     endings<float>();
     endings<double>();
   });
