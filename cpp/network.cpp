@@ -16,9 +16,9 @@ constexpr std::array<ActivationName, static_cast<std::size_t>(Activation::count)
 #undef CHAINRULE_ROW
 }};
 
-constexpr std::ptrdiff_t kFusedTheta = 512 << 10;  // bytes: theta and its gradient stay in L2,
-constexpr std::ptrdiff_t kFusedDesk = 768 << 10;   // and so does a block of samples
-constexpr std::ptrdiff_t kSlotMemory = 1 << 20;    // elements of all gradients of blocks
+constexpr std::ptrdiff_t kFusedTheta = 5 << 20;  // bytes of theta that a core streams with ease,
+constexpr std::ptrdiff_t kFusedDesk = 4 << 20;   // and of a block of samples
+constexpr std::ptrdiff_t kSlotMemory = 1 << 20;  // elements of all gradients of blocks
 
 template <class T>
 std::ptrdiff_t desk_ld(std::ptrdiff_t samples) {

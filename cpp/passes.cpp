@@ -6,6 +6,17 @@ namespace {
 // Rows from which samples as columns fill the lanes of a prediction.
 constexpr std::ptrdiff_t kColumnRows = 32;
 
+// Bytes of theta up to which samples stand as columns in a prediction. In larger networks rows fill
+// the lanes too, and a block can be shared between threads.
+constexpr std::ptrdiff_t kColumnTheta = 64 << 10;
+
+template <class T>
+bool predicts_columns(const Network<T>& net, std::ptrdiff_t m) {
+  return m >= kColumnRows &&
+         net.layout.size * static_cast<std::ptrdiff_t>(sizeof(T)) <= kColumnTheta &&
+         Fused<T>::suits(net);
+}
+
 // A few rows through a narrow network, on the stack: nothing is allocated, W is read where it lies.
 constexpr std::ptrdiff_t kStackElements = 2048;
 
@@ -83,16 +94,16 @@ double cost(const Network<T>& net, const Data<T>& data) {
 
 template <class T>
 void predict(const Network<T>& net, const T* X, std::ptrdiff_t m, T* out) {
-  if (m < kColumnRows && Fused<T>::suits(net)) {
-    const std::ptrdiff_t ld = padded<T>(net.widest()), most = kStackElements / ld;
-    for (std::ptrdiff_t i = 0; most > 0 && i < m; i += most)
+  const std::ptrdiff_t ld = padded<T>(net.widest()), most = kStackElements / ld;
+  if (m < kColumnRows && (most >= 4 || m <= most)) {  // one after the other wide ones are read anew
+    for (std::ptrdiff_t i = 0; i < m; i += most)
       predict_rows(net, ld, X + i * net.n(0), static_cast<int>(std::min(most, m - i)),
                    out + i * net.n(net.L()));
-    if (most > 0) return;
+    return;
   }
   const int threads = worthwhile_threads(net.flops(m), 0);
   parallel(threads, [&](const Team& team) {
-    if (m >= kColumnRows && Fused<T>::suits(net))
+    if (predicts_columns(net, m))
       Fused<T>(net, m, threads, false).predict(team, X, m, out);
     else
       predict_layered(team, net, X, m, out);
