@@ -277,8 +277,8 @@ int main() {
       taken_back<float>(40, rate);
       taken_back<double>(40, rate);
     }
-    taken_back<float>(7, 0.4);
-    taken_back<double>(7, 0.4);
+    taken_back<float>(7, 0.5);
+    taken_back<double>(7, 0.5);
     endings<float>();
     endings<double>();
   });
