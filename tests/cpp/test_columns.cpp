@@ -180,6 +180,7 @@ void all(const std::string& isa) {
         one_layer(isa, table, n_in, n_out, samples, random);
   one_layer(isa, table, 400, 5, 128, random);  // sums longer than a depth block
   one_layer(isa, table, 5, 400, 128, random);
+  one_layer(isa, table, 400, 1030, 70, random);  // rows of W a page apart
   rows_to_columns_and_back(isa, table);
   mse(isa, table);
 }
