@@ -110,7 +110,8 @@ Outcome Layered<T>::backpropagate(const Team& team, const Batch<T>& batch, const
       }
     });
     sum = add_costs(sum, row_cost_.data(), rows);
-    if (interrupted() || !representable<T>(sum / elements)) return {sum / elements, true};
+    if (interrupted() || !representable<T>(sum / elements))
+      return {std::numeric_limits<double>::infinity(), true};
     const bool last = from + group_ >= batch.m;
     team.for_each(static_cast<int>(stripes_.size()), [&](int part, int rank) {
       for (const Stripe& s : stripes_[part]) {

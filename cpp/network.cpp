@@ -18,6 +18,7 @@ constexpr std::array<ActivationName, static_cast<std::size_t>(Activation::count)
 
 constexpr std::ptrdiff_t kFusedTheta = 5 << 20;  // bytes of theta that a core streams with ease,
 constexpr std::ptrdiff_t kFusedDesk = 4 << 20;   // and of a block of samples
+constexpr std::ptrdiff_t kSpansPerThread = 4;    // of a round, to even out the threads
 constexpr std::ptrdiff_t kSlotMemory = 1 << 20;  // elements of all gradients of blocks
 
 template <class T>
@@ -93,9 +94,10 @@ Fused<T>::Fused(const Network<T>& net, std::ptrdiff_t most_rows, int threads, bo
   together_ = with_gradient && threads > 1 && 4 * blocks < 3 * threads * blocks_of(blocks, threads);
   const bool alone = threads > 1 && !together_;
   const std::ptrdiff_t spans = blocks_of(most_rows, kSampleSpan);
-  if (alone && (spans < threads || (spans < 4 * threads && blocks * slot_ < kSlotMemory)))
+  if (alone &&
+      (spans < threads || (spans < kSpansPerThread * threads && blocks * slot_ < kSlotMemory)))
     unit_ = kSampleBlock;
-  round_ = std::min(spans, alone ? std::ptrdiff_t{4} * threads : 1) * kSampleSpan;
+  round_ = std::min(spans, alone ? kSpansPerThread * threads : 1) * kSampleSpan;
   row_cost_.reset(std::min(round_, round_up(most_rows, kSampleBlock)));
 
   // One arena for all desks; first the sizes, then the places.

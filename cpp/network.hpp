@@ -82,7 +82,7 @@ bool representable(double cost) {
 }
 
 struct Outcome {
-  double cost;
+  double cost;   // infinite when stopped
   bool stopped;  // by the caller, or by a cost that is not representable
 };
 
@@ -158,7 +158,8 @@ Outcome Fused<T>::backpropagate(const Team& team, const Batch<T>& batch, const F
     else
       spans_alone(team, batch, from, rows);
     sum = add_costs(sum, row_cost_.data(), rows);
-    if (interrupted() || !representable<T>(sum / elements)) return {sum / elements, true};
+    if (interrupted() || !representable<T>(sum / elements))
+      return {std::numeric_limits<double>::infinity(), true};
     const bool last = from + round_ >= batch.m;
     const int parts = size_ < kShareTheta ? 1 : team.size();
     team.for_each(parts, [&](int part, int) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -57,19 +58,22 @@ class Patience {
   }
 
  private:
-  static constexpr int kLooksPerClock = 32;
+  static constexpr unsigned kLooksPerClock = 32;
   static constexpr std::chrono::microseconds kSpin{50}, kYield{3000};
-  int looks_ = 0;
+  unsigned looks_ = 0;
   std::chrono::steady_clock::time_point since_;
   std::chrono::steady_clock::duration waited_{0};
 };
 
 }  // namespace
 
-// The members that wait for loops. One word says which loop is open and how many of its units are
-// taken, so that a late member can never take a unit of a loop that has ended.
+// The members that wait for loops. One word says which loop is open, for how many members, and how
+// many of its units are taken: a late member can take no unit of a loop that has ended, nor one of
+// a program that it does not belong to.
 class Crew {
  public:
+  static constexpr int kMostMembers = 0xff;
+
   explicit Crew(unsigned process) : process_(process) {}
   unsigned process() const { return process_; }
 
@@ -78,38 +82,49 @@ class Crew {
   void share_out(int units, void (*body)(const void*, int, int), const void* context);
 
  private:
-  static constexpr int kMostUnits = 0xffff;
-  static std::uint64_t ticket(std::uint64_t loop, int units) {
-    return loop << 32 | static_cast<std::uint64_t>(units);
-  }
-  static int taken(std::uint64_t t) { return static_cast<int>(t >> 16 & 0xffff); }
-  static int units(std::uint64_t t) { return static_cast<int>(t & 0xffff); }
+  // Bits of the word: loop 28, members 8, units taken 14, units 14.
+  static constexpr int kMostUnits = 0x3fff;
+  static constexpr std::uint64_t kOneTaken = std::uint64_t{1} << 14;
+  static std::uint64_t loop(std::uint64_t t) { return t >> 36; }
+  static int members(std::uint64_t t) { return static_cast<int>(t >> 28 & 0xff); }
+  static int taken(std::uint64_t t) { return static_cast<int>(t >> 14 & 0x3fff); }
+  static int units(std::uint64_t t) { return static_cast<int>(t & 0x3fff); }
+
+  struct Worker {
+    std::thread::native_handle_type handle{};
+    std::condition_variable morning;
+    bool asleep = false;
+  };
 
   void run_loop(int units);
   bool take_one(int rank);
   void serve(int rank);
+  void sleep(int rank, std::uint64_t seen);
   void wake();
-  void keep_off_this_core();
+  void count_sleepers();
+  void keep_off_this_core(bool mask_too);
 
   const unsigned process_;
-  std::vector<std::thread::native_handle_type> workers_;
-  int core_ = -1;                                     // that the workers keep off
-  alignas(64) std::atomic<std::uint64_t> ticket_{0};  // loop | units taken | units
+  alignas(64) std::atomic<std::uint64_t> ticket_{0};
   alignas(64) std::atomic<int> done_{0};
   alignas(64) std::atomic<int> members_{0};  // 0: no program is running
-  std::atomic<int> sleepers_{0};
+  std::atomic<int> sleepers_{0};             // among the members
   std::uint64_t loop_ = 0;
   int first_ = 0;  // unit of the loop
   void (*body_)(const void*, int, int) = nullptr;
   const void* context_ = nullptr;
-  std::mutex mutex_;
-  std::condition_variable morning_;
+  std::mutex mutex_;  // of what follows
+  std::deque<Worker> workers_;
+#ifdef __linux__
+  int core_ = -1;  // that the workers keep off
+  cpu_set_t mask_{};
+#endif
 };
 
 bool Crew::take_one(int rank) {
   std::uint64_t now = ticket_.load(std::memory_order_acquire);
-  while (taken(now) < units(now)) {
-    if (!ticket_.compare_exchange_weak(now, now + (1U << 16), std::memory_order_acq_rel)) continue;
+  while (rank < members(now) && taken(now) < units(now)) {
+    if (!ticket_.compare_exchange_weak(now, now + kOneTaken, std::memory_order_acq_rel)) continue;
     body_(context_, first_ + taken(now), rank);  // theirs until this unit is done
     done_.fetch_add(1, std::memory_order_release);
     return true;
@@ -118,7 +133,7 @@ bool Crew::take_one(int rank) {
 }
 
 void Crew::share_out(int units, void (*body)(const void*, int, int), const void* context) {
-  keep_off_this_core();
+  keep_off_this_core(false);
   body_ = body;
   context_ = context;
   for (first_ = 0; units > kMostUnits; units -= kMostUnits, first_ += kMostUnits)
@@ -128,7 +143,8 @@ void Crew::share_out(int units, void (*body)(const void*, int, int), const void*
 
 void Crew::run_loop(int units) {
   done_.store(0, std::memory_order_relaxed);
-  ticket_.store(ticket(++loop_, units));
+  const auto size = static_cast<std::uint64_t>(members_.load(std::memory_order_relaxed));
+  ticket_.store(++loop_ << 36 | size << 28 | static_cast<std::uint64_t>(units));
   if (sleepers_.load() > 0) wake();
   while (take_one(0)) {
   }
@@ -138,70 +154,106 @@ void Crew::run_loop(int units) {
 }
 
 void Crew::wake() {
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-  }
-  morning_.notify_all();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const int size = members_.load();
+  for (int rank = 1; rank < size && rank <= static_cast<int>(workers_.size()); ++rank)
+    if (workers_[rank - 1].asleep) workers_[rank - 1].morning.notify_one();
+}
+
+void Crew::count_sleepers() {  // under the mutex
+  const int size = members_.load();
+  int count = 0;
+  for (int rank = 1; rank < size && rank <= static_cast<int>(workers_.size()); ++rank)
+    count += static_cast<int>(workers_[rank - 1].asleep);
+  sleepers_.store(count);
+}
+
+// Until a loop comes up that is new to this worker and of its own program.
+void Crew::sleep(int rank, std::uint64_t seen) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  Worker& me = workers_[rank - 1];
+  me.asleep = true;
+  count_sleepers();
+  me.morning.wait(lock, [&] { return rank < members_.load() && loop(ticket_.load()) != seen; });
+  me.asleep = false;
+  count_sleepers();
 }
 
 void Crew::serve(int rank) {
   Patience patience;
   std::uint64_t seen = 0;
   for (;;) {
-    const int members = members_.load(std::memory_order_acquire);
-    if (rank < members && take_one(rank)) {
+    if (take_one(rank)) {
       patience = {};
       continue;
     }
-    const std::uint64_t now = ticket_.load(std::memory_order_acquire);
-    if (now >> 32 != seen >> 32) patience = {};
+    const std::uint64_t now = loop(ticket_.load(std::memory_order_acquire));
+    const bool member = rank < members_.load(std::memory_order_acquire);
+    if (member && now != seen) patience = {};
     seen = now;
-    if (patience.look(rank < members)) continue;
-    std::unique_lock<std::mutex> lock(mutex_);
-    sleepers_.fetch_add(1);
-    morning_.wait(lock, [&] { return ticket_.load() >> 32 != seen >> 32; });
-    sleepers_.fetch_sub(1);
+    if (patience.look(member)) continue;
+    sleep(rank, seen);
     patience = {};
   }
 }
 
-void Crew::open(int size) {
-  const auto most = static_cast<std::size_t>(size - 1);
-  if (workers_.size() < most) {
 #if defined(__unix__) || defined(__APPLE__)
-    sigset_t all, before;  // signals are for the threads of the program, not for ours
+// Signals are for the threads of the program, not for ours.
+struct SignalsBlocked {
+  sigset_t before;
+  SignalsBlocked() {
+    sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+};
+#else
+struct SignalsBlocked {};
 #endif
-    try {
-      workers_.reserve(most);
-      while (workers_.size() < most) {
-        std::thread worker([this, rank = static_cast<int>(workers_.size()) + 1] { serve(rank); });
-        workers_.push_back(worker.native_handle());
+
+void Crew::open(int size) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto most = static_cast<std::size_t>(size - 1);
+  if (workers_.size() < most) {
+    [[maybe_unused]] const SignalsBlocked blocked;
+    while (workers_.size() < most) {
+      workers_.emplace_back();
+      try {
+        std::thread worker([this, rank = static_cast<int>(workers_.size())] { serve(rank); });
+        workers_.back().handle = worker.native_handle();
         worker.detach();
+      } catch (const std::system_error&) {  // no more to be had: the program runs with fewer
+        workers_.pop_back();
+        break;
       }
-    } catch (const std::system_error&) {  // no more to be had: the program runs with fewer
     }
+#ifdef __linux__
     core_ = -1;
-#if defined(__unix__) || defined(__APPLE__)
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
 #endif
   }
-  members_.store(size, std::memory_order_release);
+  keep_off_this_core(true);
+  members_.store(size);
+  count_sleepers();
 }
 
 // The system likes to wake a thread on the core of the one that wakes it. There it gets its turn
 // only milliseconds later, when the work is done.
-void Crew::keep_off_this_core() {
+void Crew::keep_off_this_core([[maybe_unused]] bool mask_too) {
 #ifdef __linux__
   const int core = sched_getcpu();
-  if (core == core_ || core < 0) return;
-  cpu_set_t cores;
-  if (sched_getaffinity(0, sizeof(cores), &cores) != 0) return;
-  if (CPU_COUNT(&cores) < 2) return;
-  if (static_cast<std::size_t>(CPU_COUNT(&cores)) > workers_.size()) CPU_CLR(core, &cores);
-  for (const auto worker : workers_) pthread_setaffinity_np(worker, sizeof(cores), &cores);
+  if (core == core_ && !mask_too) return;
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  if (sched_getaffinity(0, sizeof(mask), &mask) != 0) return;
+  if (core == core_ && CPU_EQUAL(&mask, &mask_)) return;
   core_ = core;
+  mask_ = mask;
+  if (core >= 0 && core<CPU_SETSIZE&& static_cast<std::size_t>(CPU_COUNT(&mask))> workers_.size())
+    CPU_CLR(core, &mask);
+  for (const Worker& worker : workers_) pthread_setaffinity_np(worker.handle, sizeof(mask), &mask);
 #endif
 }
 
@@ -217,19 +269,22 @@ std::vector<Crew*>& idle_crews() {
   return *crews;
 }
 
+void lock_list() {
+  while (list_locked.exchange(true, std::memory_order_acquire)) std::this_thread::yield();
+}
+void unlock_list() { list_locked.store(false, std::memory_order_release); }
+
 struct ListLock {
-  ListLock() {
-    while (list_locked.exchange(true, std::memory_order_acquire)) std::this_thread::yield();
-  }
-  ~ListLock() { list_locked.store(false, std::memory_order_release); }
+  ListLock() { lock_list(); }
+  ~ListLock() { unlock_list(); }
   ListLock(const ListLock&) = delete;
   ListLock& operator=(const ListLock&) = delete;
 };
 
 #if defined(__unix__) || defined(__APPLE__)
-[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] {
+[[maybe_unused]] const int registered = pthread_atfork(lock_list, unlock_list, [] {
   process.fetch_add(1, std::memory_order_relaxed);
-  list_locked.store(false, std::memory_order_relaxed);
+  unlock_list();
 });
 #endif
 
@@ -297,8 +352,8 @@ void run_team(int size, void (*program)(const Team&, const void*), const void* c
     }
     Shift(const Shift&) = delete;
     Shift& operator=(const Shift&) = delete;
-  } const shift(size);
-  program(Team(size, shift.crew), context);
+  } const shift(std::min(size, Crew::kMostMembers));
+  program(Team(std::min(size, Crew::kMostMembers), shift.crew), context);
 }
 
 }  // namespace chainrule

@@ -45,8 +45,8 @@ class Team {
 // How many threads a piece of work is worth, at most max_threads().
 int worthwhile_threads(double flops, double parameters);
 
-// program(team, context) on the calling thread, with a team of at most `size`; works in a forked
-// child too. Soon after it returns nothing of the team is running.
+// program(team, context) on the calling thread, with a team of `size` (at most 255), some of whom
+// may never come; works in a forked child too. 50 us after it returns nothing of the team runs.
 void run_team(int size, void (*program)(const Team&, const void*), const void* context);
 
 template <class Program>

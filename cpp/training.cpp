@@ -11,6 +11,10 @@ constexpr auto kPollEvery = std::chrono::milliseconds(50);
 
 // Steps between two looks at the clock: about 10 us of arithmetic, at least.
 constexpr double kFlopsPerLook = 1e6;
+constexpr double kMostStepsPerLook = 1000;
+
+// Work between two copies of theta, for each parameter: a copy costs about 40.
+constexpr double kFlopsPerKeep = 2000;
 
 std::uint64_t mix(std::uint64_t x) {  // the finaliser of splitmix64 (Steele, Lea, Flood 2014)
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
@@ -122,8 +126,8 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
 
   auto polled = std::chrono::steady_clock::now();
   bool interrupted = false;
-  const int looks_apart =
-      static_cast<int>(std::max(1.0, kFlopsPerLook / gradient_flops(net_, batch_size)));
+  const int looks_apart = static_cast<int>(
+      std::clamp(kFlopsPerLook / gradient_flops(net_, batch_size), 1.0, kMostStepsPerLook));
   int until_look = looks_apart;
   const auto poll = [&] {
     if (--until_look > 0) return false;
@@ -173,32 +177,33 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
     };
 
     // A diverging epoch is taken back as a whole: its last steps may have spoilt theta. Keeping
-    // theta costs as much as a short step, so it is kept every few steps only; what came after is
-    // done again, which gives the same bits.
-    constexpr std::ptrdiff_t kStepsKept = 16;
+    // theta costs as much as a short step, so it is kept every few of those only; what came after
+    // is done again, which gives the same bits.
+    const double keep_after = kFlopsPerKeep * static_cast<double>(net_.layout.size);
     bool theta_is_new = true;
     int kept = 0;
-    std::ptrdiff_t steps = 0;  // since then
+    double flops = 0;  // since then
     for (int epoch = 0; epoch < plan.epochs; ++epoch) {
-      if (theta_is_new || steps >= kStepsKept) {
+      if (theta_is_new || flops >= keep_after) {
         keep_theta();
         kept = epoch;
-        steps = 0;
+        flops = 0;
       }
       if (theta_is_new) passes.read_theta(team);
       theta_finite_ = true;
       const Outcome total = run_epoch(epoch, poll);
-      steps += blocks_of(data.m, batch_size);
-      if (interrupted) {
-        report.stopped = Stopped::interrupted;
-        return;
-      }
-      if (total.stopped || !representable<T>(total.cost) || !theta_finite_) {
+      flops += gradient_flops(net_, data.m);
+      const bool diverged = !interrupted && (total.stopped || !representable<T>(total.cost));
+      if (diverged || !theta_finite_) {
         std::copy_n(start_theta.data(), net_.layout.size, net_.theta.data());
         std::copy_n(start_velocity.data(), start_velocity.size(), velocity_.data());
         passes.read_theta(team);
-        for (int again = kept; again < epoch; ++again) run_epoch(again, [] { return false; });
-        report.stopped = Stopped::diverged;
+        for (int again = kept; again < epoch && !interrupted; ++again) run_epoch(again, poll);
+        report.stopped = interrupted ? Stopped::interrupted : Stopped::diverged;
+        return;
+      }
+      if (interrupted) {
+        report.stopped = Stopped::interrupted;
         return;
       }
       double val_cost = std::numeric_limits<double>::quiet_NaN();

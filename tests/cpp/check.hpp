@@ -1,6 +1,7 @@
 // The little that the C++ tests need of a test framework, so that they build with a compiler alone.
 #pragma once
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -9,12 +10,12 @@
 
 #include "dispatch.hpp"
 
-inline int& checks() {
-  static int count = 0;
+inline std::atomic<int>& checks() {
+  static std::atomic<int> count{0};
   return count;
 }
-inline int& failures() {
-  static int count = 0;
+inline std::atomic<int>& failures() {
+  static std::atomic<int> count{0};
   return count;
 }
 
@@ -29,7 +30,7 @@ class Outcome {
     }
   }
   ~Outcome() {
-    if (!passed_ && failures() <= 20) std::fprintf(stderr, "%s\n", message_.str().c_str());
+    if (!passed_ && failures().load() <= 20) std::fprintf(stderr, "%s\n", message_.str().c_str());
   }
   Outcome(const Outcome&) = delete;
   Outcome& operator=(const Outcome&) = delete;
@@ -92,6 +93,6 @@ class Random {
 };
 
 inline int report(const char* room) {
-  std::printf("%s: %d checks, %d failed\n", room, checks(), failures());
+  std::printf("%s: %d checks, %d failed\n", room, checks().load(), failures().load());
   return checks() > 0 && failures() == 0 ? 0 : 1;
 }

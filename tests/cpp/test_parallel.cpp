@@ -62,6 +62,25 @@ void two_programs() {
   other.join();
 }
 
+// A team that shrinks leaves workers behind who are not members: they take no unit and cost
+// nothing.
+void shrinking_teams() {
+  for (int round = 0; round < 300; ++round) {
+    loops(round % 2 == 0 ? 6 : 2, 3);
+    if (failures() > 0) return;
+  }
+}
+
+// Who has gone to sleep is woken: the caller alone could do it all, so somebody has to be seen.
+void sleepers_are_woken() {
+  int helped = 0;
+  for (int attempt = 0; attempt < 50 && helped == 0; ++attempt) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    helped = loops(2, 200);
+  }
+  CHECK(helped > 0) << "nobody came in 50 programs";
+}
+
 double cpu_seconds() {
   timespec t{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
@@ -102,6 +121,8 @@ int main() {
   many_units();
   slow_unit_is_waited_for();
   two_programs();
+  shrinking_teams();
+  sleepers_are_woken();
   nothing_runs_afterwards();
   chainrule::set_max_threads(3);
   CHECK(chainrule::max_threads() == 3);

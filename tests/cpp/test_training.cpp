@@ -211,10 +211,11 @@ void endings() {
 
 // Divergence after some epochs leaves theta and the velocity as those epochs left them.
 template <class T>
-void taken_back(std::ptrdiff_t batch, double rate) {
+void taken_back(std::ptrdiff_t batch, double rate, const std::vector<int>& widths = {3, 8, 1}) {
   const std::ptrdiff_t m = 40;
   std::vector<T> X(m * 3), Y(m);
-  Network<T> one({3, 8, 1}, {"identity", "identity"}), two({3, 8, 1}, {"identity", "identity"});
+  const std::vector<std::string> linear(widths.size() - 1, "identity");
+  Network<T> one(widths, linear), two(widths, linear);
   fill(one, X, Y);
   std::copy_n(one.theta.data(), one.theta.size(), two.theta.data());
   const Data<T> data{X.data(), Y.data(), m};
@@ -260,10 +261,58 @@ void allocates_once(const std::vector<int>& widths) {
   chainrule::set_max_threads(0);
 }
 
+// Batches of any size one after the other, and another instruction set in between: as from trainers
+// that have seen nothing else.
+template <class T>
+void any_batch_after_any() {
+  std::vector<T> X(700 * 3), Y(700 * 2);
+  Network<T> one({3, 9, 2}, {"tanh", "identity"}), two({3, 9, 2}, {"tanh", "identity"});
+  fill(one, X, Y);
+  std::copy_n(one.theta.data(), one.theta.size(), two.theta.data());
+  Trainer<T> trainer(one, 0.1, 0);
+  const std::string isa = chainrule::used_isa();
+  for (const std::ptrdiff_t m : {8, 200, 1, 700, 33, 300}) {
+    const Data<T> data{X.data(), Y.data(), m};
+    const double cost = trainer.step(data);
+    CHECK(cost == Trainer<T>(two, 0.1, 0).step(data)) << m;
+    CHECK(theta_of(one) == theta_of(two)) << "after a batch of " << m;
+  }
+  for (const std::string& other : chainrule::detected_isas()) {
+    chainrule::set_isa(other);
+    const Data<T> data{X.data(), Y.data(), 50};
+    CHECK(trainer.step(data) == Trainer<T>(two, 0.1, 0).step(data)) << other;
+    CHECK(theta_of(one) == theta_of(two)) << other;
+  }
+  chainrule::set_isa(isa);
+}
+
+// The cost of validation data is that of the weights after the epoch, on a wide network too.
+template <class T>
+void validated(const std::vector<int>& widths) {
+  const std::ptrdiff_t m = 60;
+  std::vector<T> X(m * widths.front()), Y(m * widths.back());
+  Network<T> net(widths, std::vector<std::string>(widths.size() - 1, "tanh"));
+  fill(net, X, Y);
+  for (std::ptrdiff_t i = 0; i < net.theta.size(); ++i) net.theta[i] *= T(0.05);
+  const Data<T> data{X.data(), Y.data(), m};
+  Trainer<T> trainer(net, 0.01, 0);
+  const auto report = trainer.fit(data, data, {3, 20, true, 0, 0}, {});
+  CHECK(report.val_cost.size() == 3 && report.val_cost[2] == chainrule::cost(net, data))
+      << widths.size() << " widths";
+  CHECK(report.val_cost[2] < report.val_cost[0]);
+}
+
 }  // namespace
 
 int main() {
   random_numbers();
+  const std::vector<int> wide = {3, 1200, 1200, 1};  // goes layer by layer
+  taken_back<float>(40, 1e-3, wide);
+  validated<float>(wide);
+  validated<double>(wide);
+  validated<double>({3, 20, 2});
+  any_batch_after_any<float>();
+  any_batch_after_any<double>();
   allocates_once<float>({8, 32, 32, 1});
   allocates_once<double>({30, 400, 400, 2});
   for_each_isa([](const std::string&) {
