@@ -180,8 +180,8 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name) {
   trainer
       .def(py::init([](const py::object& owner, double learning_rate, double momentum) {
              Net& net = owner.cast<Net&>();
-             return std::unique_ptr<Training<T>>(
-                 new Training<T>{owner, net, Trainer<T>(net, learning_rate, momentum)});
+             return std::unique_ptr<Training<T>>(new Training<T>{
+                 owner, net, Trainer<T>(net, learning_rate, momentum, &net.workspace)});
            }),
            "net"_a, "learning_rate"_a, "momentum"_a)
       .def_property_readonly("velocity",

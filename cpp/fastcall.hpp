@@ -27,6 +27,7 @@ template <class T>
 struct Handle : Network<T> {
   using Network<T>::Network;
   std::atomic<bool> training{false};
+  Workspace<T> workspace;  // of whoever trains it
 };
 
 template <class T>

@@ -13,6 +13,9 @@ constexpr auto kPollEvery = std::chrono::milliseconds(50);
 constexpr double kFlopsPerLook = 1e6;
 constexpr double kMostStepsPerLook = 1000;
 
+// Bytes of a workspace that stay with the network; larger ones go back to the system.
+constexpr std::ptrdiff_t kMostKept = 128 << 20;
+
 // Work between two copies of theta, for each parameter: a copy costs about 40.
 constexpr double kFlopsPerKeep = 2000;
 
@@ -62,22 +65,24 @@ void permutation(std::uint64_t seed, std::uint64_t epoch, std::int64_t* order, s
 }
 
 template <class T>
-Trainer<T>::Trainer(Network<T>& net, double learning_rate, double momentum)
+Trainer<T>::Trainer(Network<T>& net, double learning_rate, double momentum, Workspace<T>* workspace)
     : net_(net),
       learning_rate_(static_cast<T>(learning_rate)),
       momentum_(static_cast<T>(momentum)),
-      velocity_(net.layout.size) {}
+      velocity_(net.layout.size),
+      space_(workspace != nullptr ? *workspace : own_) {}
 
 template <class T>
 Passes<T>& Trainer<T>::passes(std::ptrdiff_t batch_rows) {
   const int threads = threads_for_gradient(net_, batch_rows);
-  if (!passes_ || rows_ < batch_rows || threads_ != threads || passes_->isa() != kernels<T>().isa) {
-    passes_.reset();
-    passes_ = std::make_unique<Passes<T>>(net_, batch_rows, threads);
-    rows_ = batch_rows;
-    threads_ = threads;
+  if (!space_.passes || space_.rows < batch_rows || space_.threads != threads ||
+      space_.passes->isa() != kernels<T>().isa) {
+    space_.passes.reset();
+    space_.passes = std::make_unique<Passes<T>>(net_, batch_rows, threads);
+    space_.rows = batch_rows;
+    space_.threads = threads;
   }
-  return *passes_;
+  return *space_.passes;
 }
 
 template <class T>
@@ -99,7 +104,7 @@ double Trainer<T>::step(const Data<T>& batch) {
         [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) { return descend(at, g, n); },
         [] { return false; });
   };
-  parallel(threads_, program);
+  parallel(space_.threads, program);
   return outcome.stopped ? std::numeric_limits<double>::infinity() : outcome.cost;
 }
 
@@ -118,10 +123,13 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
   Passes<T>& passes = this->passes(batch_size);
   std::unique_ptr<Passes<T>> validating;
   if (validation.m > 0)
-    validating = std::make_unique<Passes<T>>(net_, validation.m, threads_, false);
+    validating = std::make_unique<Passes<T>>(net_, validation.m, space_.threads, false);
   Buffer<std::int64_t> order(plan.shuffle ? data.m : 0);
-  Buffer<T> start_theta(net_.layout.size);
-  Buffer<T> start_velocity(momentum_ == T(0) ? 0 : net_.layout.size);
+  Buffer<T>& start_theta = space_.start_theta;
+  Buffer<T>& start_velocity = space_.start_velocity;
+  if (start_theta.size() == 0) start_theta.reset(net_.layout.size);
+  const bool moving = momentum_ != T(0);
+  if (moving && start_velocity.size() == 0) start_velocity.reset(net_.layout.size);
   Report report;
 
   auto polled = std::chrono::steady_clock::now();
@@ -143,13 +151,13 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
   };
 
   // One team for the whole training.
-  parallel(threads_, [&](const Team& team) {
+  parallel(space_.threads, [&](const Team& team) {
     const int parts = net_.layout.size < kShareTheta ? 1 : team.size();
     const auto keep_theta = [&] {
       team.for_each(parts, [&](int part, int) {
         const Range mine = share(net_.layout.size, kThetaGrain, part, parts);
         keep(net_.theta, start_theta, mine);
-        if (start_velocity.size() > 0) keep(velocity_, start_velocity, mine);
+        if (moving) keep(velocity_, start_velocity, mine);
       });
     };
     const auto run_epoch = [&](int epoch, const auto& poll_during) {
@@ -196,7 +204,7 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
       const bool diverged = !interrupted && (total.stopped || !representable<T>(total.cost));
       if (diverged || !theta_finite_) {
         std::copy_n(start_theta.data(), net_.layout.size, net_.theta.data());
-        std::copy_n(start_velocity.data(), start_velocity.size(), velocity_.data());
+        if (moving) std::copy_n(start_velocity.data(), net_.layout.size, velocity_.data());
         passes.read_theta(team);
         for (int again = kept; again < epoch && !interrupted; ++again) run_epoch(again, poll);
         report.stopped = interrupted ? Stopped::interrupted : Stopped::diverged;
@@ -221,6 +229,11 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
       }
     }
   });
+  if (passes.bytes() > kMostKept) {
+    space_.passes.reset();
+    space_.start_theta.reset(0);
+    space_.start_velocity.reset(0);
+  }
   return report;
 }
 

@@ -38,10 +38,24 @@ struct Observer {
   std::function<bool()> poll;
 };
 
+// What a training needs beside theta and the optimiser's state. Kept with a network, the next
+// training finds it there: taking tens of megabytes from the system costs as much as a step.
+template <class T>
+struct Workspace {
+  std::unique_ptr<Passes<T>> passes;
+  std::ptrdiff_t rows = 0;
+  int threads = 0;
+  Buffer<T> start_theta, start_velocity;
+};
+
 template <class T>
 class Trainer {
  public:
-  Trainer(Network<T>& net, double learning_rate, double momentum);
+  // With a workspace of its own, or one that nobody uses at the same time.
+  Trainer(Network<T>& net, double learning_rate, double momentum,
+          Workspace<T>* workspace = nullptr);
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
   // One update on one batch; the cost before it. Not finite: nothing was changed.
   double step(const Data<T>& batch);
@@ -58,10 +72,9 @@ class Trainer {
   Network<T>& net_;
   T learning_rate_, momentum_;
   Buffer<T> velocity_;
-  std::unique_ptr<Passes<T>> passes_;  // kept from step to step
-  std::ptrdiff_t rows_ = 0;
+  Workspace<T> own_;
+  Workspace<T>& space_;
   std::atomic<bool> theta_finite_{true};
-  int threads_ = 0;
 };
 
 }  // namespace chainrule
