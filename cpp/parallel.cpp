@@ -17,7 +17,8 @@
 #endif
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
-#include <signal.h>
+
+#include <csignal>
 #endif
 #ifdef __linux__
 #include <sched.h>
@@ -104,21 +105,21 @@ class Crew {
   void count_sleepers();
   void keep_off_this_core(bool mask_too);
 
-  const unsigned process_;
-  alignas(64) std::atomic<std::uint64_t> ticket_{0};
   alignas(64) std::atomic<int> done_{0};
-  alignas(64) std::atomic<int> members_{0};  // 0: no program is running
-  std::atomic<int> sleepers_{0};             // among the members
+  const unsigned process_;
   std::uint64_t loop_ = 0;
-  int first_ = 0;  // unit of the loop
   void (*body_)(const void*, int, int) = nullptr;
   const void* context_ = nullptr;
-  std::mutex mutex_;  // of what follows
+  std::mutex mutex_;  // of the workers
   std::deque<Worker> workers_;
 #ifdef __linux__
-  int core_ = -1;  // that the workers keep off
   cpu_set_t mask_{};
+  int core_ = -1;  // that the workers keep off
 #endif
+  int first_ = 0;                 // unit of the loop
+  std::atomic<int> sleepers_{0};  // among the members
+  std::atomic<int> members_{0};   // 0: no program is running
+  alignas(64) std::atomic<std::uint64_t> ticket_{0};
 };
 
 bool Crew::take_one(int rank) {
@@ -154,7 +155,7 @@ void Crew::run_loop(int units) {
 }
 
 void Crew::wake() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::scoped_lock lock(mutex_);
   const int size = members_.load();
   for (int rank = 1; rank < size && rank <= static_cast<int>(workers_.size()); ++rank)
     if (workers_[rank - 1].asleep) workers_[rank - 1].morning.notify_one();
@@ -215,7 +216,7 @@ struct SignalsBlocked {};
 #endif
 
 void Crew::open(int size) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::scoped_lock lock(mutex_);
   const auto most = static_cast<std::size_t>(size - 1);
   if (workers_.size() < most) {
     [[maybe_unused]] const SignalsBlocked blocked;
@@ -269,10 +270,10 @@ std::vector<Crew*>& idle_crews() {
   return *crews;
 }
 
-void lock_list() {
+void lock_list() noexcept {
   while (list_locked.exchange(true, std::memory_order_acquire)) std::this_thread::yield();
 }
-void unlock_list() { list_locked.store(false, std::memory_order_release); }
+void unlock_list() noexcept { list_locked.store(false, std::memory_order_release); }
 
 struct ListLock {
   ListLock() { lock_list(); }
@@ -282,7 +283,7 @@ struct ListLock {
 };
 
 #if defined(__unix__) || defined(__APPLE__)
-[[maybe_unused]] const int registered = pthread_atfork(lock_list, unlock_list, [] {
+[[maybe_unused]] const int registered = pthread_atfork(lock_list, unlock_list, []() noexcept {
   process.fetch_add(1, std::memory_order_relaxed);
   unlock_list();
 });

@@ -45,10 +45,11 @@ Passes<T>::Passes(const Network<T>& net, std::ptrdiff_t most_rows, int threads, 
                   Way way)
     : isa_(kernels<T>().isa) {
   if (way == Way::fused || (way == Way::choose && Fused<T>::suits(net)))
-    fused_.emplace(net, most_rows, threads, with_gradient);
+    fused_ = std::make_unique<Fused<T>>(net, most_rows, threads, with_gradient);
   else
-    layered_.emplace(net, most_rows, threads,
-                     with_gradient ? Layered<T>::Keep::needed : Layered<T>::Keep::forward);
+    layered_ = std::make_unique<Layered<T>>(
+        net, most_rows, threads,
+        with_gradient ? Layered<T>::Keep::needed : Layered<T>::Keep::forward);
 }
 
 template <class T>

@@ -2,7 +2,7 @@
 // (Fused) or layer by layer (Layered). Both give the same bits; the number of threads has no say.
 #pragma once
 
-#include <optional>
+#include <memory>
 
 #include "layered.hpp"
 #include "network.hpp"
@@ -44,8 +44,8 @@ class Passes {
 
  private:
   const char* isa_;
-  std::optional<Fused<T>> fused_;
-  std::optional<Layered<T>> layered_;
+  std::unique_ptr<Fused<T>> fused_;  // one of the two
+  std::unique_ptr<Layered<T>> layered_;
 };
 
 // Floating-point operations of one gradient: forward, and backward twice as much but for the first
