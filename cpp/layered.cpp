@@ -263,19 +263,26 @@ void Layered<T>::add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, boo
 }
 
 template <class T>
+void Layered<T>::take_rows(const Team& team, const Batch<T>& batch, std::ptrdiff_t from,
+                           std::ptrdiff_t rows, bool and_back) {
+  team.for_each(parts_, [&](int part, int) {
+    const Range mine = share(rows, kRowGrain, part, parts_);
+    for (std::ptrdiff_t i = mine.begin; i < mine.end; i += block_) {
+      const Range now{i, std::min(i + block_, mine.end)};
+      load(batch, from, now);
+      forward(now);
+      loss(now, batch.m, and_back);
+      if (and_back) backward(now);
+    }
+  });
+}
+
+template <class T>
 double Layered<T>::cost(const Team& team, const Batch<T>& batch) {
   double sum = 0;
   for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
     const std::ptrdiff_t rows = std::min(group_, batch.m - from);
-    team.for_each(parts_, [&](int part, int) {
-      const Range mine = share(rows, kRowGrain, part, parts_);
-      for (std::ptrdiff_t i = mine.begin; i < mine.end; i += block_) {
-        const Range now{i, std::min(i + block_, mine.end)};
-        load(batch, from, now);
-        forward(now);
-        loss(now, batch.m, false);
-      }
-    });
+    take_rows(team, batch, from, rows, false);
     sum = add_costs(sum, row_cost_.data(), rows);
   }
   return sum / (static_cast<double>(batch.m) * net_.n(net_.L()));

@@ -58,6 +58,9 @@ class Layered {
   std::vector<Buffer<T>> a, z, delta;  // numbered by l; a[0] = X
 
  private:
+  // A group of rows through all layers, to the loss, and back.
+  void take_rows(const Team& team, const Batch<T>& batch, std::ptrdiff_t from, std::ptrdiff_t rows,
+                 bool and_back);
   void load(const Batch<T>& batch, std::ptrdiff_t from, Range rows);
   void forward(Range rows);
   void loss(Range rows, std::ptrdiff_t m, bool with_delta);
@@ -99,16 +102,7 @@ Outcome Layered<T>::backpropagate(const Team& team, const Batch<T>& batch, const
   double sum = 0;
   for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
     const std::ptrdiff_t rows = std::min(group_, batch.m - from);
-    team.for_each(parts_, [&](int part, int) {
-      const Range mine = share(rows, kRowGrain, part, parts_);
-      for (std::ptrdiff_t i = mine.begin; i < mine.end; i += block_) {
-        const Range now{i, std::min(i + block_, mine.end)};
-        load(batch, from, now);
-        forward(now);
-        loss(now, batch.m, true);
-        backward(now);
-      }
-    });
+    take_rows(team, batch, from, rows, true);
     sum = add_costs(sum, row_cost_.data(), rows);
     if (interrupted() || !representable<T>(sum / elements))
       return {std::numeric_limits<double>::infinity(), true};

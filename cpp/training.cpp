@@ -105,7 +105,7 @@ double Trainer<T>::step(const Data<T>& batch) {
         [] { return false; });
   };
   parallel(space_.threads, program);
-  return outcome.stopped ? std::numeric_limits<double>::infinity() : outcome.cost;
+  return outcome.cost;
 }
 
 template <class T>
@@ -160,7 +160,7 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
         if (moving) keep(velocity_, start_velocity, mine);
       });
     };
-    const auto run_epoch = [&](int epoch, const auto& poll_during) {
+    const auto run_epoch = [&](int epoch) {
       if (plan.shuffle)
         permutation(plan.seed, plan.first_epoch + static_cast<std::uint64_t>(epoch), order.data(),
                     data.m);
@@ -176,7 +176,7 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
           batch.X += from * net_.n(0);
           batch.Y += from * net_.n(net_.L());
         }
-        const Outcome outcome = passes.backpropagate(team, batch, finish, poll_during);
+        const Outcome outcome = passes.backpropagate(team, batch, finish, poll);
         total.cost += static_cast<double>(m) * outcome.cost;
         total.stopped = outcome.stopped;
       }
@@ -199,14 +199,14 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
       }
       if (theta_is_new) passes.read_theta(team);
       theta_finite_ = true;
-      const Outcome total = run_epoch(epoch, poll);
+      const Outcome total = run_epoch(epoch);
       flops += gradient_flops(net_, data.m);
       const bool diverged = !interrupted && (total.stopped || !representable<T>(total.cost));
       if (diverged || !theta_finite_) {
         std::copy_n(start_theta.data(), net_.layout.size, net_.theta.data());
         if (moving) std::copy_n(start_velocity.data(), net_.layout.size, velocity_.data());
         passes.read_theta(team);
-        for (int again = kept; again < epoch && !interrupted; ++again) run_epoch(again, poll);
+        for (int again = kept; again < epoch && !interrupted; ++again) run_epoch(again);
         report.stopped = interrupted ? Stopped::interrupted : Stopped::diverged;
         return;
       }
