@@ -66,16 +66,13 @@ py::tuple trace(const Handle<T>& net, const Array<T>& X, const Array<T>& Y, Arra
   const Data<T> data = data_of(net, X, Y);
   Layered<T> passes(net, data.m, 1, Layered<T>::Keep::everything);
   T* to = out.mutable_data();
-  passes.weights.pack(Team());
-  const double cost = passes
-                          .backpropagate(
-                              Team(), {data.X, data.Y, nullptr, data.m, data.m},
-                              [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
-                                std::copy_n(g, n, to + at);
-                                return false;
-                              },
-                              [] { return false; })
-                          .cost;
+  const double cost =
+      passes
+          .backpropagate(
+              Team(), {data.X, data.Y, nullptr, data.m, data.m},
+              [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) { std::copy_n(g, n, to + at); },
+              [] { return false; })
+          .cost;
   py::list z, a, delta;
   for (int l = 0; l <= net.L(); ++l) {
     a.append(rows_of(passes.a[l], data.m, net.n(l), passes.ld[l]));

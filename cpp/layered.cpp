@@ -3,7 +3,7 @@
 namespace chainrule {
 namespace {
 
-// A layer with longer rows is packed: its rows lie too far apart for cache sets and page tables.
+// Of a layer with longer rows delta is packed for dW: its rows lie too far apart for page tables.
 constexpr std::ptrdiff_t kWideRow = 512;  // bytes
 
 constexpr std::ptrdiff_t kNearCache = 32 << 10;     // a share of L1 and L2 for activations
@@ -15,7 +15,6 @@ constexpr std::ptrdiff_t kWideBlock = 256;          // rows that share one strea
 // some for every thread, enough that each look at delta feeds many tiles.
 constexpr std::ptrdiff_t kStripeBytes = 256 << 10;
 constexpr int kStripeGrain = 32;  // a whole number of panels on every instruction set
-constexpr std::ptrdiff_t kStripeLeast = 64;
 constexpr std::ptrdiff_t kTallStripe = 256;
 
 template <class T>
@@ -28,80 +27,30 @@ int stripe_rows(const Network<T>& net, int l, int threads) {
   const std::ptrdiff_t row_bytes = padded<T>(net.n(l)) * static_cast<std::ptrdiff_t>(sizeof(T));
   const std::ptrdiff_t fits = kStripeBytes / row_bytes / kStripeGrain * kStripeGrain;
   const std::ptrdiff_t fair = round_up(net.n(l - 1) / (2 * threads), kStripeGrain);
-  return static_cast<int>(std::clamp<std::ptrdiff_t>(std::min(fair, std::max(fits, kStripeLeast)),
-                                                     kStripeGrain, kTallStripe));
+  return static_cast<int>(
+      std::clamp<std::ptrdiff_t>(std::min(fair, fits), kStripeGrain, kTallStripe));
+}
+
+// W^l as the kernels read it, where it lies in theta: (n_{l-1}, n_l), row n_{l-1} is b.
+template <class T>
+Right<T> weights(const Network<T>& net, int l) {
+  return {net.W(l), net.n(l), chainrule::kernels<T>().panel};
+}
+
+// And for the way back: (n_l, n_{l-1}). With one output W^l is one row of inputs already.
+template <class T>
+Right<T> weights_back(const Network<T>& net, int l) {
+  if (net.n(l) == 1) return {net.W(l), 0, chainrule::kernels<T>().panel};
+  return {net.W(l), net.n(l), 0, true};
 }
 
 }  // namespace
 
-// ------------------------------------------------------------------------------------- weights
 
-template <class T>
-Weights<T>::Weights(const Network<T>& net, bool packed)
-    : net_(net), kernels_(chainrule::kernels<T>()), forward_(net.L() + 1), backward_(net.L() + 1) {
-  const std::ptrdiff_t panel = kernels_.panel;
-  for (int l = 1; l <= net.L() && packed; ++l) {
-    if (is_wide(net, l))
-      forward_[l].reset(checked_multiply(round_up(net.n(l), panel), net.n(l - 1) + 1));
-    // With one output W^l is one row of inputs already.
-    if (l > 1 && net.n(l) > 1)
-      backward_[l].reset(checked_multiply(round_up(net.n(l - 1), panel), net.n(l)));
-  }
-}
-
-template <class T>
-void Weights<T>::pack(const Team& team) {
-  team.for_each(team.size(), [&](int part, int) {
-    for (int l = 1; l <= net_.L(); ++l) {
-      const Range mine = share(net_.n(l - 1) + 1, kStripeGrain, part, team.size());
-      if (mine.size() > 0)
-        pack_rows(l, static_cast<int>(mine.begin), static_cast<int>(mine.size()));
-    }
-  });
-}
-
-template <class T>
-void Weights<T>::pack_rows(int l, int row, int rows) {
-  const std::ptrdiff_t panel = kernels_.panel;
-  const std::ptrdiff_t n_in = net_.n(l - 1), n_out = net_.n(l);
-  const T* W = net_.W(l) + row * n_out;
-  if (forward_[l].size() > 0)
-    kernels_.pack(forward_[l].data() + row * panel, (n_in + 1) * panel, W, n_out, rows,
-                  static_cast<int>(n_out));
-  if (backward_[l].size() > 0)  // without b
-    kernels_.pack_transposed(backward_[l].data() + row * n_out, n_out * panel, W, n_out,
-                             static_cast<int>(n_out),
-                             static_cast<int>(std::min<std::ptrdiff_t>(rows, n_in - row)));
-}
-
-template <class T>
-Right<T> Weights<T>::forward(int l) const {
-  const std::ptrdiff_t panel = kernels_.panel;
-  if (forward_[l].size() > 0) return {forward_[l].data(), panel, (net_.n(l - 1) + 1) * panel};
-  return {net_.W(l), net_.n(l), panel};
-}
-
-template <class T>
-Right<T> Weights<T>::backward(int l) const {
-  const std::ptrdiff_t panel = kernels_.panel;
-  if (backward_[l].size() > 0) return {backward_[l].data(), panel, net_.n(l) * panel};
-  return {net_.W(l), 0, panel};
-}
-
-template <class T>
-std::ptrdiff_t Weights<T>::bytes() const {
-  std::ptrdiff_t elements = 0;
-  for (const auto* buffers : {&forward_, &backward_})
-    for (const Buffer<T>& buffer : *buffers) elements += buffer.size();
-  return elements * static_cast<std::ptrdiff_t>(sizeof(T));
-}
-
-// -------------------------------------------------------------------------------------- passes
 
 template <class T>
 Layered<T>::Layered(const Network<T>& net, std::ptrdiff_t most_rows, int threads, Keep keep)
-    : weights(net, keep != Keep::forward),
-      ld(net.L() + 1),
+    : ld(net.L() + 1),
       a(net.L() + 1),
       z(net.L() + 1),
       delta(net.L() + 1),
@@ -187,7 +136,7 @@ void Layered<T>::forward(Range rows) {
     T* z_l = z[l].size() > 0 ? z[l].data() + rows.begin * ld[l] : nullptr;
     T* a_l = a[l].data() + rows.begin * ld[l];
     // (Z) z^l = a^{l-1} W^lT + b^l   (A) a^l = f(z^l)
-    kernels_.forward(m, net_.n(l - 1), net_.n(l), below, ld[l - 1], weights.forward(l), net_.f[l],
+    kernels_.forward(m, net_.n(l - 1), net_.n(l), below, ld[l - 1], weights(net_, l), net_.f[l],
                      z_l, a_l, ld[l]);
     for (int i = 0; i < m; ++i) a_l[i * ld[l] + net_.n(l)] = 1;
   }
@@ -219,9 +168,9 @@ void Layered<T>::backward(Range rows) {
     const T* above = delta[l].data() + rows.begin * ld[l];
     const std::ptrdiff_t at = rows.begin * ld[l - 1];
     // (BP2) delta^{l-1} = (delta^l W^l) * f'(z^{l-1})
-    kernels_.backward(m, net_.n(l), net_.n(l - 1), above, ld[l], weights.backward(l), net_.f[l - 1],
-                      z[l - 1].size() > 0 ? z[l - 1].data() + at : nullptr, a[l - 1].data() + at,
-                      delta[l - 1].data() + at, ld[l - 1]);
+    kernels_.backward(m, net_.n(l), net_.n(l - 1), above, ld[l], weights_back(net_, l),
+                      net_.f[l - 1], z[l - 1].size() > 0 ? z[l - 1].data() + at : nullptr,
+                      a[l - 1].data() + at, delta[l - 1].data() + at, ld[l - 1]);
   }
 }
 
@@ -293,28 +242,71 @@ std::ptrdiff_t Layered<T>::bytes() const {
   std::ptrdiff_t elements = y_.size() + stripe_.size() + span_.size() + scratch_.size();
   for (const auto* buffers : {&a, &z, &delta, &panels_, &gradient_})
     for (const Buffer<T>& buffer : *buffers) elements += buffer.size();
-  return elements * static_cast<std::ptrdiff_t>(sizeof(T)) + weights.bytes() +
+  return elements * static_cast<std::ptrdiff_t>(sizeof(T)) +
          row_cost_.size() * static_cast<std::ptrdiff_t>(sizeof(double));
 }
 
 // --------------------------------------------------------------------------------- prediction
 
+// What a prediction needs stays with the thread that asked, up to this: memory from the system
+// costs as much as the products.
+constexpr std::ptrdiff_t kKept = 8 << 20;
+
+template <class T>
+T* scratch_of(std::ptrdiff_t size, Buffer<T>& own) {
+  static thread_local Buffer<T> kept;
+  Buffer<T>& buffer = size * static_cast<std::ptrdiff_t>(sizeof(T)) <= kKept ? kept : own;
+  if (buffer.size() < size) buffer.reset(size);
+  return buffer.data();
+}
+
+// Few rows: the threads share the units of each layer, and each reads its part of W alone.
+template <class T>
+void predict_units(const Team& team, const Network<T>& net, const T* X, std::ptrdiff_t m, T* out) {
+  constexpr int kUnits = 128;  // a whole number of panels on every instruction set
+  const Kernels<T>& kernels = chainrule::kernels<T>();
+  const std::ptrdiff_t ld = padded<T>(net.widest());
+  const int L = net.L(), n_L = net.n(L), rows = static_cast<int>(m);
+  Buffer<T> own;
+  T* const buffers = scratch_of(2 * checked_multiply(m, ld), own);
+  const T* below = X;
+  std::ptrdiff_t ld_below = net.n(0);
+  for (int l = 1; l <= L; ++l) {  // (Z), (A)
+    T* const a = buffers + l % 2 * m * ld;
+    team.for_each(team.size(), [&](int part, int) {
+      const Range mine = share(net.n(l), kUnits, part, team.size());
+      Right<T> W = weights(net, l);
+      W.p += mine.begin;
+      if (mine.size() > 0)
+        kernels.forward(rows, net.n(l - 1), static_cast<int>(mine.size()), below, ld_below, W,
+                        net.f[l], nullptr, a + mine.begin, ld);
+    });
+    below = a;
+    ld_below = ld;
+  }
+  for (int i = 0; i < rows; ++i) std::copy_n(below + i * ld, n_L, out + i * n_L);
+}
+
 template <class T>
 void predict_layered(const Team& team, const Network<T>& net, const T* X, std::ptrdiff_t m,
                      T* out) {
+  const bool wide = padded<T>(net.widest()) * static_cast<std::ptrdiff_t>(sizeof(T)) > kWideRow;
+  if (m < (wide ? kWideBlock : kRowGrain) * team.size()) {
+    predict_units(team, net, X, m, out);
+    return;
+  }
   const Kernels<T>& kernels = chainrule::kernels<T>();
   const int L = net.L(), n_0 = net.n(0), n_L = net.n(L);
   const std::ptrdiff_t ld = padded<T>(net.widest());
   const std::ptrdiff_t block =
-      ld * static_cast<std::ptrdiff_t>(sizeof(T)) > kWideRow
-          ? kWideBlock
-          : std::clamp<std::ptrdiff_t>(kThreadCache / (ld * 2 * sizeof(T)), kRowGrain, kWideBlock);
-  const Weights<T> weights(net, false);
+      wide ? kWideBlock
+           : std::clamp<std::ptrdiff_t>(kThreadCache / (ld * 2 * sizeof(T)), kRowGrain, kWideBlock);
   const int parts = team.size();
   const std::ptrdiff_t scratch = 2 * checked_multiply(std::min(block, m), ld);
-  Buffer<T> buffers(parts * scratch);
+  Buffer<T> own;
+  T* const buffers = scratch_of(parts * scratch, own);
   team.for_each(parts, [&](int part, int rank) {
-    T* const ping = buffers.data() + rank * scratch;
+    T* const ping = buffers + rank * scratch;
     const Range mine = share(m, kRowGrain, part, parts);
     for (std::ptrdiff_t i = mine.begin; i < mine.end; i += block) {
       const int rows = static_cast<int>(std::min(block, mine.end - i));
@@ -323,7 +315,7 @@ void predict_layered(const Team& team, const Network<T>& net, const T* X, std::p
       T* a = ping;
       for (int l = 1; l <= L; ++l) {  // (Z), (A)
         a = ping + (l % 2) * (scratch / 2);
-        kernels.forward(rows, net.n(l - 1), net.n(l), below, ld_below, weights.forward(l), net.f[l],
+        kernels.forward(rows, net.n(l - 1), net.n(l), below, ld_below, weights(net, l), net.f[l],
                         nullptr, a, ld);
         below = a;
         ld_below = ld;
@@ -333,8 +325,6 @@ void predict_layered(const Team& team, const Network<T>& net, const T* X, std::p
   });
 }
 
-template class Weights<float>;
-template class Weights<double>;
 template class Layered<float>;
 template class Layered<double>;
 template void predict_layered(const Team&, const Network<float>&, const float*, std::ptrdiff_t,

@@ -1,5 +1,5 @@
 // The passes of networks too wide to stay in cache: layer by layer over many rows, in cache-blocked
-// products from packed weights. The same equations as in network.cpp, and the same bits.
+// products. The same equations as in network.cpp, and the same bits.
 #pragma once
 
 #include <vector>
@@ -7,25 +7,6 @@
 #include "network.hpp"
 
 namespace chainrule {
-
-// The weights as the kernels read them. A narrow layer is read where it lies in theta; a wide one
-// (whose rows are far apart) from packed panels, and the backward pass from transposed panels.
-// Where nothing is packed, the forward pass reads theta.
-template <class T>
-class Weights {
- public:
-  Weights(const Network<T>& net, bool packed);
-  void pack(const Team& team);               // all of theta
-  void pack_rows(int l, int row, int rows);  // rows of W^l_T with b^l as its last one
-  Right<T> forward(int l) const;             // (n_{l-1}, n_l), row n_{l-1} is b
-  Right<T> backward(int l) const;            // (n_l, n_{l-1}), l = 2..L
-  std::ptrdiff_t bytes() const;
-
- private:
-  const Network<T>& net_;
-  const Kernels<T>& kernels_;
-  std::vector<Buffer<T>> forward_, backward_;
-};
 
 // Rows are given to threads in multiples of this.
 constexpr std::ptrdiff_t kRowGrain = 16;
@@ -45,15 +26,13 @@ class Layered {
   enum class Keep { forward, needed, everything };
   Layered(const Network<T>& net, std::ptrdiff_t most_rows, int threads, Keep keep = Keep::needed);
 
-  // finish(at, g, n) for pieces of the finished gradient, as in Fused; it returns whether it
-  // changed those pieces of theta.
+  // finish(at, g, n) for pieces of the finished gradient, as in Fused.
   template <class Finish, class Interrupted>
   Outcome backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
                         const Interrupted& interrupted);
   double cost(const Team& team, const Batch<T>& batch);
   std::ptrdiff_t bytes() const;
 
-  Weights<T> weights;
   std::vector<std::ptrdiff_t> ld;      // of a[l], z[l], delta[l]
   std::vector<Buffer<T>> a, z, delta;  // numbered by l; a[0] = X
 
@@ -113,13 +92,11 @@ Outcome Layered<T>::backpropagate(const Team& team, const Batch<T>& batch, const
         add_gradient(s, g, rows, from > 0, rank);
         if (!last) continue;
         const std::ptrdiff_t n_out = net_.n(s.l), at = net_.layout.W(s.l) + s.row * n_out;
-        bool changed = false;
         if (g.ld == n_out)
-          changed = finish(at, static_cast<const T*>(g.p), s.rows * n_out);
+          finish(at, static_cast<const T*>(g.p), s.rows * n_out);
         else
           for (std::ptrdiff_t row = 0; row < s.rows; ++row)
-            changed = finish(at + row * n_out, static_cast<const T*>(g.p + row * g.ld), n_out);
-        if (changed) weights.pack_rows(s.l, s.row, s.rows);
+            finish(at + row * n_out, static_cast<const T*>(g.p + row * g.ld), n_out);
       }
     });
   }

@@ -19,6 +19,7 @@ bool predicts_columns(const Network<T>& net, std::ptrdiff_t m) {
 
 // A few rows through a narrow network, on the stack: nothing is allocated, W is read where it lies.
 constexpr std::ptrdiff_t kStackElements = 2048;
+constexpr std::ptrdiff_t kStackTheta = 1 << 20;
 
 template <class T>
 void predict_rows(const Network<T>& net, std::ptrdiff_t ld, const T* X, int rows, T* out) {
@@ -68,10 +69,8 @@ double gradient(const Network<T>& net, const Data<T>& data, T* out) {
   Passes<T> passes(net, data.m, threads);
   double cost = 0;
   parallel(threads, [&](const Team& team) {
-    passes.read_theta(team);
     const auto keep = [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
       std::copy_n(g, n, out + at);
-      return false;
     };
     cost = passes
                .backpropagate(team, {data.X, data.Y, nullptr, data.m, data.m}, keep,
@@ -87,7 +86,6 @@ double cost(const Network<T>& net, const Data<T>& data) {
   Passes<T> passes(net, data.m, threads, false);
   double cost = 0;
   parallel(threads, [&](const Team& team) {
-    passes.read_theta(team);
     cost = passes.cost(team, {data.X, data.Y, nullptr, data.m, data.m});
   });
   return cost;
@@ -96,7 +94,9 @@ double cost(const Network<T>& net, const Data<T>& data) {
 template <class T>
 void predict(const Network<T>& net, const T* X, std::ptrdiff_t m, T* out) {
   const std::ptrdiff_t ld = padded<T>(net.widest()), most = kStackElements / ld;
-  if (m < kColumnRows && (most >= 4 || m <= most)) {  // one after the other wide ones are read anew
+  // For every `most` rows W is read anew; a large one is read by all threads.
+  if (m < kColumnRows && (most >= 4 || m <= most) &&
+      net.layout.size * static_cast<std::ptrdiff_t>(sizeof(T)) <= kStackTheta) {
     for (std::ptrdiff_t i = 0; i < m; i += most)
       predict_rows(net, ld, X + i * net.n(0), static_cast<int>(std::min(most, m - i)),
                    out + i * net.n(net.L()));

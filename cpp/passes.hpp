@@ -23,12 +23,8 @@ class Passes {
   Passes(const Network<T>& net, std::ptrdiff_t most_rows, int threads, bool with_gradient = true,
          Way way = Way::choose);
 
-  // theta was changed by somebody else, or is new.
-  void read_theta(const Team& team) {
-    if (layered_) layered_->weights.pack(team);
-  }
   // finish(at, g, n) for pieces of the finished gradient, g[0] being the slope of theta[at], on
-  // any member; it returns whether it changed those pieces of theta.
+  // any member. It may change those pieces of theta: they are not read again.
   template <class Finish, class Interrupted>
   Outcome backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
                         const Interrupted& interrupted) {

@@ -86,11 +86,10 @@ Passes<T>& Trainer<T>::passes(std::ptrdiff_t batch_rows) {
 }
 
 template <class T>
-bool Trainer<T>::descend(std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
+void Trainer<T>::descend(std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
   T* velocity = momentum_ == T(0) ? nullptr : velocity_.data() + at;
   if (!kernels<T>().descend(net_.theta.data() + at, velocity, g, n, learning_rate_, momentum_))
     theta_finite_ = false;
-  return true;
 }
 
 template <class T>
@@ -98,10 +97,9 @@ double Trainer<T>::step(const Data<T>& batch) {
   Passes<T>& passes = this->passes(batch.m);
   Outcome outcome{};
   const auto program = [&](const Team& team) {
-    passes.read_theta(team);  // it is the user's too: it may have changed since
     outcome = passes.backpropagate(
         team, {batch.X, batch.Y, nullptr, batch.m, batch.m},
-        [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) { return descend(at, g, n); },
+        [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) { descend(at, g, n); },
         [] { return false; });
   };
   parallel(space_.threads, program);
@@ -146,9 +144,7 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
     interrupted = observer.poll && observer.poll();
     return interrupted;
   };
-  const auto finish = [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
-    return descend(at, g, n);
-  };
+  const auto finish = [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) { descend(at, g, n); };
 
   // One team for the whole training.
   parallel(space_.threads, [&](const Team& team) {
@@ -197,7 +193,6 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
         kept = epoch;
         flops = 0;
       }
-      if (theta_is_new) passes.read_theta(team);
       theta_finite_ = true;
       const Outcome total = run_epoch(epoch);
       flops += gradient_flops(net_, data.m);
@@ -205,7 +200,6 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
       if (diverged || !theta_finite_) {
         std::copy_n(start_theta.data(), net_.layout.size, net_.theta.data());
         if (moving) std::copy_n(start_velocity.data(), net_.layout.size, velocity_.data());
-        passes.read_theta(team);
         for (int again = kept; again < epoch && !interrupted; ++again) run_epoch(again);
         report.stopped = interrupted ? Stopped::interrupted : Stopped::diverged;
         return;
@@ -216,7 +210,6 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
       }
       double val_cost = std::numeric_limits<double>::quiet_NaN();
       if (validating) {
-        validating->read_theta(team);
         val_cost = validating->cost(
             team, {validation.X, validation.Y, nullptr, validation.m, validation.m});
         report.val_cost.push_back(val_cost);

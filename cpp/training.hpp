@@ -67,7 +67,7 @@ class Trainer {
 
  private:
   Passes<T>& passes(std::ptrdiff_t batch_rows);
-  bool descend(std::ptrdiff_t at, const T* g, std::ptrdiff_t n);
+  void descend(std::ptrdiff_t at, const T* g, std::ptrdiff_t n);
 
   Network<T>& net_;
   T learning_rate_, momentum_;

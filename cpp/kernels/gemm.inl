@@ -225,7 +225,22 @@ void copy_panel(T* to, int depth, const T* from, std::ptrdiff_t rs) {
       store<T>(to + k * kPanel<T> + v, load(from + k * rs + v));
 }
 
-// Copies pay when many panels meet the same rows, or many tiles the same panel.
+// The same from a matrix whose rows are columns here: element (k, j) at from[k + j * cs].
+template <class T>
+void copy_panel_transposed(T* to, int depth, int cols, const T* from, std::ptrdiff_t cs) {
+  constexpr int n = kLanes<T>;
+  for (int j = 0; j < kPanel<T> && j < cols; j += n)
+    for (int k = 0; k < depth; k += n) {
+      const int height = depth - k < n ? depth - k : n;
+      Vec<T> square[n];
+      for (int c = 0; c < n; ++c)
+        square[c] = j + c < cols ? load(from + (j + c) * cs + k) : Vec<T>{};
+      transpose<T>(square);
+      for (int i = 0; i < height; ++i) store<T>(to + (k + i) * kPanel<T> + j, square[i]);
+    }
+}
+
+// Copies of operands of dW pay when many panels meet the same rows, or many tiles the same panel.
 constexpr int kPanelsForCopy = 4;
 constexpr int kTilesForCopy = 4;
 template <class T>
@@ -233,49 +248,165 @@ constexpr std::ptrdiff_t kRowsFarApart = 1024 / static_cast<std::ptrdiff_t>(size
 template <class T>
 constexpr std::ptrdiff_t kPageOf = 4096 / static_cast<std::ptrdiff_t>(sizeof(T));
 
-// C = A B in tiles: panels outside, so that a panel of B stays in cache while the rows pass. With
-// kCopy each panel is copied before they do.
+// Columns that the rows meet together: their part of a right operand, 192 KiB, stays in L2 while
+// the rows pass once.
+template <class T>
+constexpr int kGroup = 512 / static_cast<int>(sizeof(T));
+static_assert(kGroup<float> % kPanel<float> == 0 && kGroup<double> % kPanel<double> == 0);
+
+// A right operand in the pieces in which a product meets it: for each group of columns kDepthBlock
+// terms after the other, so that the partial sums stay in L2 too.
+template <class T>
+struct Pieces {
+  Right<T> B;
+  int depth, cols, passes, count;
+
+  Pieces(int depth, int cols, Right<T> B)
+      : B(B),
+        depth(depth),
+        cols(cols),
+        passes(depth <= kDepthBlock ? 1 : (depth + kDepthBlock - 1) / kDepthBlock),
+        count((cols + kGroup<T> - 1) / kGroup<T> * passes) {}
+  int first_term(int piece) const { return piece % passes * kDepthBlock; }
+  int first_column(int piece) const { return piece / passes * kGroup<T>; }
+  int terms(int piece) const {
+    const int left = depth - first_term(piece);
+    return left < kDepthBlock ? left : kDepthBlock;
+  }
+  bool is_last_pass(int piece) const { return depth - first_term(piece) <= kDepthBlock; }
+  int end_column(int piece) const {
+    const int end = first_column(piece) + kGroup<T>;
+    return end < cols ? end : cols;
+  }
+  const T* at(int term, int column) const {
+    return B.transposed ? B.p + column * B.rs + term
+                        : B.p + column / kPanel<T> * B.panel_stride + term * B.rs;
+  }
+
+  // Terms begin to end of a piece, each panel side by side.
+  void copy(T* to, int piece, int begin, int end) const {
+    if (piece >= count || begin >= end) return;
+    for (int j = first_column(piece); j < end_column(piece);
+         j += kPanel<T>, to += kDepthBlock * kPanel<T>) {
+      const T* from = at(first_term(piece) + begin, j);
+      if (B.transposed)
+        copy_panel_transposed(to + begin * kPanel<T>, end - begin, cols - j, from, B.rs);
+      else
+        copy_panel(to + begin * kPanel<T>, end - begin, from, B.rs);
+    }
+  }
+  // The same into cache.
+  void call(int piece, int begin, int end) const {
+    if (piece >= count) return;
+    constexpr int kLine = 64 / static_cast<int>(sizeof(T));
+    const int columns = end_column(piece) - first_column(piece);
+    const T* from = at(first_term(piece) + begin, first_column(piece));
+    const int streams = B.transposed ? columns : end - begin;
+    const int length = B.transposed ? end - begin : columns;
+    for (int s = 0; s < streams; ++s)
+      for (int i = 0; i < length; i += kLine) __builtin_prefetch(from + s * B.rs + i);
+  }
+};
+
+// C = A B in tiles. With kCopy each piece of B is copied first: a portion after each row of tiles
+// of the piece before it, and the portion after that is called into cache, so that no tile waits
+// for memory.
 template <bool kCopy, class T, class Epilogue>
-void product_of(int rows, int depth, int cols, const T* A, std::ptrdiff_t ld_A, Right<T> B,
+void product_of(int rows, const T* A, std::ptrdiff_t ld_A, const Pieces<T>& pieces,
                 const Epilogue& epilogue) {
   const Tiling tiling(rows);
-  alignas(kPad) T copied[kCopy ? (kDepthBlock + 1) * kPanel<T> : 1];
-  for (int k = 0; k == 0 || k < depth; k += kDepthBlock) {
-    const int left = depth - k;
-    const int now = left < kDepthBlock ? left : kDepthBlock;
-    for (int j = 0; j < cols; j += kPanel<T>) {
-      const auto& tile = kTiles<T, Epilogue>.of[cols - j > kLanes<T> ? 1 : 0];
-      const T* panel = B.p + j / kPanel<T> * B.panel_stride + k * B.rs;
-      if constexpr (kCopy) {
-        copy_panel(copied, now, panel, B.rs);
-        panel = copied;
+  alignas(kPad) T copies[2][kCopy ? kDepthBlock * kGroup<T> : 1];
+  if constexpr (kCopy) pieces.copy(copies[0], 0, 0, pieces.terms(0));
+  for (int piece = 0; piece < pieces.count; ++piece) {
+    const int k = pieces.first_term(piece), terms = pieces.terms(piece);
+    const int first = pieces.first_column(piece), end = pieces.end_column(piece);
+    const int next = piece + 1 < pieces.count ? pieces.terms(piece + 1) : 0;
+    const int portion = ((next + tiling.tiles - 1) / tiling.tiles + kLanes<T> - 1) & -kLanes<T>;
+    const auto until = [=](int term) { return term < next ? term : next; };
+    for (int t = 0; t < tiling.tiles; ++t) {
+      const int i = tiling.row(t);
+      const T* const a = Epilogue::kTransposed ? A + k * ld_A + i : A + i * ld_A + k;
+      for (int j = first; j < end; j += kPanel<T>) {
+        const T* const panel =
+            kCopy ? copies[piece % 2] + (j - first) * kDepthBlock : pieces.at(k, j);
+        const auto& tile = kTiles<T, Epilogue>.of[pieces.cols - j > kLanes<T> ? 1 : 0];
+        tile[tiling.height(t) - 1](terms, a, ld_A, panel, kCopy ? kPanel<T> : pieces.B.rs, k == 0,
+                                   pieces.is_last_pass(piece), epilogue, i, j);
       }
-      for (int t = 0; t < tiling.tiles; ++t) {
-        const int i = tiling.row(t);
-        const T* const a = Epilogue::kTransposed ? A + k * ld_A + i : A + i * ld_A + k;
-        tile[tiling.height(t) - 1](now, a, ld_A, panel, kCopy ? kPanel<T> : B.rs, k == 0,
-                                   left <= kDepthBlock, epilogue, i, j);
+      if constexpr (kCopy) {
+        pieces.copy(copies[(piece + 1) % 2], piece + 1, t * portion, until((t + 1) * portion));
+        pieces.call(piece + 1, (t + 1) * portion, until((t + 2) * portion));
       }
     }
+    if constexpr (kCopy) pieces.call(piece + 2, 0, until(portion));
   }
 }
 
 template <class T, class Epilogue>
 void product(int rows, int depth, int cols, const T* A, std::ptrdiff_t ld_A, Right<T> B,
              const Epilogue& epilogue) {
-  // Rows a page apart fall into the same few cache sets: then even two passes want the copy.
-  const int most_raw = B.rs >= kPageOf<T> ? kRowTile : kTilesForCopy * kRowTile;
-  if (B.rs >= kRowsFarApart<T> && rows > most_raw)
-    product_of<true>(rows, depth, cols, A, ld_A, B, epilogue);
+  const Pieces<T> pieces(depth, cols, B);
+  // Rows a page or more apart fall into the same few cache sets.
+  if (B.transposed || (B.rs >= kPageOf<T> && rows > kRowTile))
+    product_of<true>(rows, A, ld_A, pieces, epilogue);
   else
-    product_of<false>(rows, depth, cols, A, ld_A, B, epilogue);
+    product_of<false>(rows, A, ld_A, pieces, epilogue);
+}
+
+// One row of A: nothing of B is met twice, so as many columns as there are registers walk down
+// together. Where rows of B are far apart the hardware does not foresee the next one.
+constexpr int kRowVectors = kRowTile >= 8 ? 16 : 8;
+constexpr int kRowsAhead = 8;
+
+template <class T, int NV, class Epilogue>
+void one_row(int depth, const T* A, const T* B, std::ptrdiff_t rs, const Epilogue& epilogue,
+             int j) {
+  constexpr int kLine = 64 / static_cast<int>(sizeof(T));
+  Tile<T, 1, NV> tile;
+  epilogue.begin(tile, 0, j);
+  for (int k = 0; k < depth; ++k, B += rs) {
+    tile.one_term(B, [=](int) CHAINRULE_LAMBDA { return A[k]; });
+    if (rs >= kRowsFarApart<T>)
+      for (int v = 0; v < NV * kLanes<T>; v += kLine) __builtin_prefetch(B + kRowsAhead * rs + v);
+  }
+  epilogue.end(tile, 0, j);
+}
+
+template <class T, class Epilogue>
+using RowFunction = void (*)(int, const T*, const T*, std::ptrdiff_t, const Epilogue&, int);
+
+template <class T, class Epilogue>
+struct RowTable {
+  RowFunction<T, Epilogue> of[kRowVectors];
+
+  template <int NV>
+  constexpr void fill() {
+    of[NV - 1] = one_row<T, NV, Epilogue>;
+    if constexpr (NV > 1) fill<NV - 1>();
+  }
+  constexpr RowTable() : of{} { fill<kRowVectors>(); }
+};
+
+template <class T, class Epilogue>
+constexpr RowTable<T, Epilogue> kRows{};
+
+template <class T, class Epilogue>
+void product_row(int depth, int cols, const T* A, Right<T> B, const Epilogue& epilogue) {
+  for (int j = 0; j < cols; j += kRowVectors * kLanes<T>) {
+    const int vectors = (cols - j + kLanes<T> - 1) / kLanes<T>;
+    kRows<T, Epilogue>.of[(vectors < kRowVectors ? vectors : kRowVectors) - 1](depth, A, B.p + j,
+                                                                               B.rs, epilogue, j);
+  }
 }
 
 template <class T>
 void forward(int rows, int depth, int cols, const T* x, std::ptrdiff_t ld_x, Right<T> W,
              Activation f, T* z, T* a, std::ptrdiff_t ld) {
   const ForwardEpilogue<T, false> epilogue{W.p + depth * W.rs, W.panel_stride, f, z, a, ld};
-  product(rows, depth, cols, x, ld_x, W, epilogue);
+  if (rows == 1 && W.panel_stride == kPanel<T>)
+    product_row(depth, cols, x, W, epilogue);
+  else
+    product(rows, depth, cols, x, ld_x, W, epilogue);
 }
 
 template <class T>
@@ -324,27 +455,11 @@ void gradient(int rows, int depth, int cols, const T* a, std::ptrdiff_t ld_a, Ri
   }
 }
 
-// Panels of a matrix whose rows are columns here: element (k, j) at B[k + j * cs].
 template <class T>
 void pack_transposed(T* panels, std::ptrdiff_t panel_stride, const T* B, std::ptrdiff_t cs,
                      int depth, int cols) {
-  constexpr int n = kLanes<T>;
-  for (int j = 0; j < cols; j += n) {
-    const T* from = B + j * cs;
-    T* to = panels + j / kPanel<T> * panel_stride + j % kPanel<T>;
-    const int width = cols - j < n ? cols - j : n;
-    for (int k = 0; k < depth; k += n) {
-      const int height = depth - k < n ? depth - k : n;
-      Vec<T> square[n];
-      for (int c = 0; c < n; ++c) square[c] = c < width ? load(from + c * cs + k) : Vec<T>{};
-      transpose<T>(square);
-      for (int i = 0; i < height; ++i) store<T>(to + (k + i) * kPanel<T>, square[i]);
-    }
-  }
-  const int used = (cols + n - 1) / n * n;
-  if (used % kPanel<T> != 0)  // the second half of the last panel
-    for (int k = 0; k < depth; ++k)
-      store<T>(panels + used / kPanel<T> * panel_stride + k * kPanel<T> + n, Vec<T>{});
+  for (int j = 0; j < cols; j += kPanel<T>)
+    copy_panel_transposed(panels + j / kPanel<T> * panel_stride, depth, cols - j, B + j * cs, cs);
 }
 
 // Panels of a row-major matrix: element (k, j) at B[k * rs + j]. One row is one stream.

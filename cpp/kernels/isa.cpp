@@ -30,7 +30,6 @@ constexpr Kernels<T> kTable = {
     CHAINRULE_STRING(CHAINRULE_ISA),
     kPanel<T>,
     pack<T>,
-    pack_transposed<T>,
     forward<T>,
     backward<T>,
     gradient<T>,

@@ -47,10 +47,12 @@ constexpr std::ptrdiff_t kPad = 64;
 // (depth x cols) right operand, read one panel of columns after the other: element (k, j) is
 // p[(j / panel) * panel_stride + k * rs + j % panel]. A plain row-major matrix is the case
 // rs = its leading dimension, panel_stride = panel. Rows may be read up to a panel past their end.
+// A transposed one, read by `backward` alone, has element (k, j) at p[j * rs + k].
 template <class T>
 struct Right {
   const T* p;
   std::ptrdiff_t rs, panel_stride;
+  bool transposed = false;
 };
 
 // Each output element of the three products is one chain of fused multiply-adds in index order.
@@ -60,11 +62,8 @@ struct Kernels {
   int panel;  // columns of a packed panel
 
   // Panels of B (depth x cols), columns padded with zeros; row k of a panel starts at k * panel.
-  // Element (k, j) of B is B[k * ld + j] for the one, B[j * ld + k] for the other.
   void (*pack)(T* panels, std::ptrdiff_t panel_stride, const T* B, std::ptrdiff_t ld, int depth,
                int cols);
-  void (*pack_transposed)(T* panels, std::ptrdiff_t panel_stride, const T* B, std::ptrdiff_t ld,
-                          int depth, int cols);
 
   // (Z) z = x W^T + b; (A) a = f(z). Row `depth` of W holds the bias. z may be null (not kept).
   void (*forward)(int rows, int depth, int cols, const T* x, std::ptrdiff_t ld_x, Right<T> W,

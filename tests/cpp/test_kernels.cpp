@@ -149,20 +149,41 @@ void products(const std::string& isa, const Kernels<T>& table, int rows, int dep
   }
 }
 
+// Right operands that reach the tiles as copies: W as it lies in theta on the way back, and rows
+// far apart on the way forward, with few and with many tiles for each panel.
 template <class T>
-void transposed_pack(const std::string& isa, const Kernels<T>& table) {
-  for (const int n_in : {1, table.panel - 1, table.panel, table.panel + 1})
-    for (const int n_out : {1, 63, 64, 65, 130}) {
-      Buffer<T> W(n_in * n_out), packs((n_in + table.panel) * n_out);
-      for (std::ptrdiff_t i = 0; i < W.size(); ++i) W[i] = static_cast<T>(i + 1);
-      table.pack_transposed(packs.data(), n_out * table.panel, W.data(), n_out, n_out, n_in);
-      bool right = true;
-      for (int k = 0; k < n_in; ++k)
-        for (int j = 0; j < n_out; ++j)
-          right = right && packs[(k / table.panel * n_out + j) * table.panel + k % table.panel] ==
-                               W[k * n_out + j];
-      CHECK(right) << isa << " transposed pack " << n_in << "x" << n_out;
-    }
+void copied_operands(const std::string& isa, const Kernels<T>& table) {
+  const bool fused = isa != "baseline";
+  Random random(11);
+  for (const int rows : {1, 5, 14, 15, 29, 60, 130})
+    for (const int depth : {1, 2, 17, 384, 385, 800})
+      for (const int cols : {1, table.panel / 2, table.panel + 1, 5 * table.panel - 3}) {
+        Case<T> c(rows, depth, cols, false, random);
+        std::ostringstream at;
+        at << isa << " " << sizeof(T) * 8 << " bit " << rows << "x" << depth << "x" << cols;
+        Buffer<T> transposed(static_cast<std::ptrdiff_t>(cols) * depth);
+        for (int j = 0; j < cols; ++j)
+          for (int k = 0; k < depth; ++k) transposed[j * depth + k] = c.w[k * c.ld_w + j];
+        Output<T> below(rows, cols, c.ld_out);
+        table.backward(rows, depth, cols, c.x.data(), c.ld_x, {transposed.data(), depth, 0, true},
+                       Activation::identity, nullptr, nullptr, below.buffer.data(), c.ld_out);
+
+        const std::ptrdiff_t ld_far = 4096 / static_cast<std::ptrdiff_t>(sizeof(T)) + 3;
+        Buffer<T> far((depth + 1) * ld_far);
+        for (int k = 0; k <= depth; ++k)
+          std::copy_n(c.w.data() + k * c.ld_w, cols, far.data() + k * ld_far);
+        Output<T> above(rows, cols, c.ld_out);
+        table.forward(rows, depth, cols, c.x.data(), c.ld_x, {far.data(), ld_far, table.panel},
+                      Activation::identity, nullptr, above.buffer.data(), c.ld_out);
+        bool back = true, forth = true;
+        for (int i = 0; i < rows; ++i)
+          for (int j = 0; j < cols; ++j) {
+            back = back && same_bits(below.at(i, j), c.chain(i, j, false, fused));
+            forth = forth && same_bits(above.at(i, j), c.chain(i, j, true, fused));
+          }
+        CHECK(back && below.untouched_below()) << "backward, transposed " << at.str();
+        CHECK(forth && above.untouched_below()) << "forward, rows far apart " << at.str();
+      }
 }
 
 // A NaN in row i may reach row i only; one in column j of W, column j only.
@@ -372,7 +393,7 @@ void all(const std::string& isa) {
     for (const bool packed : {false, true})
       for (const bool integers : {false, true})
         products(isa, table, 15, depth, p + 3, integers, packed, random);
-  transposed_pack(isa, table);
+  copied_operands(isa, table);
   nan_stays_in_its_row(isa, table);
   activations(isa, table);
   mse(isa, table);

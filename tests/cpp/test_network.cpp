@@ -100,13 +100,11 @@ double gradient_by(typename chainrule::Passes<T>::Way way, int threads, const Pr
   g.assign(static_cast<std::size_t>(p.net.theta.size()), T(-1));
   double cost = 0;
   chainrule::parallel(threads, [&](const chainrule::Team& team) {
-    passes.read_theta(team);
     cost = passes
                .backpropagate(
                    team, batch,
                    [&](std::ptrdiff_t at, const T* part, std::ptrdiff_t n) {
                      std::copy_n(part, n, g.begin() + at);
-                     return false;
                    },
                    [] { return false; })
                .cost;
