@@ -29,17 +29,6 @@ CPP_ORDER = [
     "fastcall",
     "bindings",
 ]
-# Each module may import those on lower floors at module level.
-PYTHON_FLOORS = [
-    {"errors", "reference"},
-    {"arrays", "layers", "optimizers"},
-    {"scaling", "runtime", "tables", "progress", "plot"},
-    {"network"},
-    {"gradcheck", "modelfile", "training"},
-    {"__init__"},
-    {"cli"},
-    {"__main__"},
-]
 COMPARE_ORDER = ["__init__", "workloads", "candidates", "measure", "report", "cli", "__main__"]
 TAGS = ["Z", "A", "MSE", "BP1", "BP2", "BP3", "BP4", "GD"]
 
@@ -75,13 +64,25 @@ def test_kernels_use_no_library_and_only_one_room_knows_openmp_or_python() -> No
         assert any(h.startswith("pybind11") for h in headers) == sees_python, path.name
 
 
+def python_rooms() -> list[str]:
+    """The rooms of the package in the order of docs/design.md; a folder is one room."""
+    text = (ROOT / "docs" / "design.md").read_text()
+    return re.findall(r"^\| `python/chainrule/(\w+)(?:\.py|/)` \|", text, re.MULTILINE)
+
+
+def files_of(room: str) -> list[Path]:
+    folder = PACKAGE / room
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{room}.py"]
+
+
 def imported_rooms(path: Path) -> set[str]:
     """Rooms of the package that a module imports at module level, type checking apart."""
     rooms: set[str] = set()
+    depth = len(path.relative_to(PACKAGE).parts)  # dots of a relative import from the package
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.ImportFrom):
             module = node.module or ""
-            if node.level == 1 or module.startswith("chainrule"):
+            if node.level == depth or module.startswith("chainrule"):
                 name = module.removeprefix("chainrule").lstrip(".")
                 rooms |= {name.split(".")[0]} if name else {alias.name for alias in node.names}
         elif isinstance(node, ast.Import):
@@ -93,16 +94,17 @@ def imported_rooms(path: Path) -> set[str]:
     return rooms
 
 
-def test_imports_point_down() -> None:
-    floor = {name: i for i, names in enumerate(PYTHON_FLOORS) for name in names}
-    assert {p.stem for p in PACKAGE.glob("*.py")} == set(floor)
-    for path in PACKAGE.glob("*.py"):
-        for other in imported_rooms(path) - {"_core", "__version__"}:
-            if other not in floor:
-                continue  # a name that __init__ re-exports
-            assert floor[other] <= floor[path.stem], f"{path.name} imports {other}"
-            assert other != path.stem
-    assert not imported_rooms(PACKAGE / "reference.py")
+def test_imports_point_up_in_the_table_of_the_design() -> None:
+    rooms = python_rooms()
+    packages = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()}
+    assert {p.stem for p in PACKAGE.glob("*.py")} | packages == set(rooms)
+    assert len(rooms) == len(set(rooms))
+    for room in rooms:
+        for path in files_of(room):
+            for other in imported_rooms(path) & set(rooms) - {room}:
+                assert rooms.index(other) < rooms.index(room), f"{path.name} imports {other}"
+    for room in {"reference", "calculus"} & set(rooms):
+        assert not any(imported_rooms(path) for path in files_of(room)), room
 
 
 def test_the_imports_of_the_comparison_point_down() -> None:
