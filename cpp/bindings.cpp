@@ -31,11 +31,11 @@ void expect(const Array<T>& x, std::ptrdiff_t rows, std::ptrdiff_t cols, const c
 }
 
 template <class T>
-Data<T> data_of(const Network<T>& net, const Array<T>& X, const Array<T>& Y) {
+Data<T> data_of(const Network<T>& net, const Array<T>& X, const Array<T>& Y, Reduction reduction) {
   expect(X, -1, net.n(0), "X");
   expect(Y, X.shape(0), net.n(net.L()), "Y");
   if (X.shape(0) == 0) throw std::invalid_argument("X: 0 sample(s)");
-  return {X.data(), Y.data(), X.shape(0)};
+  return {X.data(), Y.data(), X.shape(0), reduction};
 }
 
 template <class T>
@@ -53,8 +53,9 @@ py::array_t<T> rows_of(const Buffer<T>& padded_rows, std::ptrdiff_t m, std::ptrd
 }
 
 template <class T>
-double gradient_into(const Handle<T>& net, const Array<T>& X, const Array<T>& Y, Array<T>& out) {
-  const Data<T> data = data_of(net, X, Y);
+double gradient_into(const Handle<T>& net, const Array<T>& X, const Array<T>& Y, Array<T>& out,
+                     const std::string& reduction) {
+  const Data<T> data = data_of(net, X, Y, reduction_named(reduction));
   if (out.size() != net.layout.size) throw std::invalid_argument("out: not the size of theta");
   T* g = out.mutable_data();
   const py::gil_scoped_release release;
@@ -62,14 +63,15 @@ double gradient_into(const Handle<T>& net, const Array<T>& X, const Array<T>& Y,
 }
 
 template <class T>
-py::tuple trace(const Handle<T>& net, const Array<T>& X, const Array<T>& Y, Array<T>& out) {
-  const Data<T> data = data_of(net, X, Y);
+py::tuple trace(const Handle<T>& net, const Array<T>& X, const Array<T>& Y, Array<T>& out,
+                const std::string& reduction) {
+  const Data<T> data = data_of(net, X, Y, reduction_named(reduction));
   Layered<T> passes(net, data.m, 1, Layered<T>::Keep::everything);
   T* to = out.mutable_data();
   const double cost =
       passes
           .backpropagate(
-              Team(), {data.X, data.Y, nullptr, data.m, data.m},
+              Team(), data.as_batch(),
               [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) { std::copy_n(g, n, to + at); },
               [] { return false; })
           .cost;
@@ -95,12 +97,14 @@ const char* reason(Stopped stopped) {
 }
 
 template <class T>
-py::tuple fit(Trainer<T>& trainer, Handle<T>& net, const Array<T>& X, const Array<T>& Y,
-              const Plan& plan, const std::optional<Array<T>>& X_val,
-              const std::optional<Array<T>>& Y_val, const py::object& on_epoch) {
-  const Data<T> data = data_of(net, X, Y);
+py::tuple fit(Training<T>& training, const Array<T>& X, const Array<T>& Y, const Plan& plan,
+              const std::optional<Array<T>>& X_val, const std::optional<Array<T>>& Y_val,
+              const py::object& on_epoch) {
+  Handle<T>& net = training.net;
+  const Reduction reduction = training.reduction;
+  const Data<T> data = data_of(net, X, Y, reduction);
   Data<T> validation{nullptr, nullptr, 0};
-  if (X_val && Y_val) validation = data_of(net, *X_val, *Y_val);
+  if (X_val && Y_val) validation = data_of(net, *X_val, *Y_val, reduction);
   const TrainingLock<T> lock(net);
 
   // A Python exception must not unwind through a team of threads: it waits here for the end.
@@ -125,7 +129,7 @@ py::tuple fit(Trainer<T>& trainer, Handle<T>& net, const Array<T>& X, const Arra
   Report report;
   {
     const py::gil_scoped_release release;
-    report = trainer.fit(data, validation, plan, observer);
+    report = training.trainer.fit(data, validation, plan, observer);
   }
   if (raised) std::rethrow_exception(raised);
   if (report.stopped == Stopped::interrupted) throw py::error_already_set();
@@ -162,25 +166,27 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name) {
           py::arg("X").noconvert(), py::arg("out").noconvert())
       .def(
           "cost",
-          [](const Net& net, const Array<T>& X, const Array<T>& Y) {
-            const Data<T> data = data_of(net, X, Y);
+          [](const Net& net, const Array<T>& X, const Array<T>& Y, const std::string& reduction) {
+            const Data<T> data = data_of(net, X, Y, reduction_named(reduction));
             const py::gil_scoped_release release;
             return cost(net, data);
           },
-          py::arg("X").noconvert(), py::arg("Y").noconvert())
+          py::arg("X").noconvert(), py::arg("Y").noconvert(), "reduction"_a = "mean")
       .def("gradient", gradient_into<T>, py::arg("X").noconvert(), py::arg("Y").noconvert(),
-           py::arg("out").noconvert())
+           py::arg("out").noconvert(), "reduction"_a = "mean")
       .def("trace", trace<T>, py::arg("X").noconvert(), py::arg("Y").noconvert(),
-           py::arg("out").noconvert());
+           py::arg("out").noconvert(), "reduction"_a = "mean");
 
   py::class_<Training<T>> trainer(m, trainer_name);
   trainer
-      .def(py::init([](const py::object& owner, double learning_rate, double momentum) {
+      .def(py::init([](const py::object& owner, double learning_rate, double momentum,
+                       const std::string& reduction) {
              Net& net = owner.cast<Net&>();
-             return std::unique_ptr<Training<T>>(new Training<T>{
-                 owner, net, Trainer<T>(net, learning_rate, momentum, &net.workspace)});
+             return std::unique_ptr<Training<T>>(
+                 new Training<T>{owner, net, reduction_named(reduction),
+                                 Trainer<T>(net, learning_rate, momentum, &net.workspace)});
            }),
-           "net"_a, "learning_rate"_a, "momentum"_a)
+           "net"_a, "learning_rate"_a, "momentum"_a, "reduction"_a = "mean")
       .def_property_readonly("velocity",
                              [](const py::object& self) {
                                return view(self.template cast<Training<T>&>().trainer.velocity(),
@@ -189,7 +195,7 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name) {
       .def(
           "step",
           [](Training<T>& self, const Array<T>& X, const Array<T>& Y) {
-            const Data<T> batch = data_of(self.net, X, Y);
+            const Data<T> batch = data_of(self.net, X, Y, self.reduction);
             const TrainingLock<T> lock(self.net);
             double cost = 0;
             {
@@ -209,8 +215,8 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name) {
              std::ptrdiff_t batch_size, bool shuffle, std::uint64_t seed, std::uint64_t first_epoch,
              const std::optional<Array<T>>& X_val, const std::optional<Array<T>>& Y_val,
              const py::object& on_epoch) {
-            return fit(self.trainer, self.net, X, Y,
-                       {epochs, batch_size, shuffle, seed, first_epoch}, X_val, Y_val, on_epoch);
+            return fit(self, X, Y, {epochs, batch_size, shuffle, seed, first_epoch}, X_val, Y_val,
+                       on_epoch);
           },
           py::arg("X").noconvert(), py::arg("Y").noconvert(), "epochs"_a, "batch_size"_a,
           "shuffle"_a, "seed"_a, "first_epoch"_a, py::arg("X_val").noconvert() = py::none(),

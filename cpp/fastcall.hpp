@@ -48,6 +48,7 @@ template <class T>
 struct Training {
   py::object owner;  // keeps the network alive
   Handle<T>& net;
+  Reduction reduction;
   Trainer<T> trainer;
 };
 
@@ -163,7 +164,7 @@ PyObject* try_step(PyObject* self, PyObject* const* arguments, Py_ssize_t count)
     const bool done = run(3 * net.flops(X.rows), [&] {
       if (!all_finite(X.data, X.size()) || !all_finite(Y.data, Y.size())) return false;
       const TrainingLock<T> lock(net);
-      cost = training->trainer.step({X.data, Y.data, X.rows});
+      cost = training->trainer.step({X.data, Y.data, X.rows, training->reduction});
       return std::isfinite(cost);  // if not, the step has changed nothing
     });
     if (done) return PyFloat_FromDouble(cost);

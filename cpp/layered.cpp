@@ -46,8 +46,6 @@ Right<T> weights_back(const Network<T>& net, int l) {
 
 }  // namespace
 
-
-
 template <class T>
 Layered<T>::Layered(const Network<T>& net, std::ptrdiff_t most_rows, int threads, Keep keep)
     : ld(net.L() + 1),
@@ -143,13 +141,13 @@ void Layered<T>::forward(Range rows) {
 }
 
 template <class T>
-void Layered<T>::loss(Range rows, std::ptrdiff_t m, bool with_delta) {
+void Layered<T>::loss(Range rows, const Batch<T>& batch, bool with_delta) {
   const int L = net_.L();
   const std::ptrdiff_t at = rows.begin * ld[L];
   const int count = static_cast<int>(rows.end - rows.begin);
-  const T scale = static_cast<T>(2.0 / (static_cast<double>(m) * net_.n(L)));
+  const T scale = static_cast<T>(2.0 / divisor(batch.reduction, batch.m, net_.n(L)));
   T* delta_L = with_delta ? delta[L].data() + at : nullptr;
-  // (BP1) delta^L = dC/da^L * f'(z^L), with dC/da^L = 2 / (m n_L) (a^L - y)
+  // (BP1) delta^L = dC/da^L * f'(z^L), with dC/da^L = 2 / D (a^L - y)
   kernels_.mse(count, net_.n(L), a[L].data() + at, y_.data() + at, ld[L], scale, delta_L,
                row_cost_.data() + rows.begin);
   if (with_delta && net_.f[L] != Activation::identity)
@@ -220,7 +218,7 @@ void Layered<T>::take_rows(const Team& team, const Batch<T>& batch, std::ptrdiff
       const Range now{i, std::min(i + block_, mine.end)};
       load(batch, from, now);
       forward(now);
-      loss(now, batch.m, and_back);
+      loss(now, batch, and_back);
       if (and_back) backward(now);
     }
   });
@@ -234,7 +232,7 @@ double Layered<T>::cost(const Team& team, const Batch<T>& batch) {
     take_rows(team, batch, from, rows, false);
     sum = add_costs(sum, row_cost_.data(), rows);
   }
-  return sum / (static_cast<double>(batch.m) * net_.n(net_.L()));
+  return sum / divisor(batch.reduction, batch.m, net_.n(net_.L()));
 }
 
 template <class T>

@@ -42,7 +42,7 @@ class Layered {
                  bool and_back);
   void load(const Batch<T>& batch, std::ptrdiff_t from, Range rows);
   void forward(Range rows);
-  void loss(Range rows, std::ptrdiff_t m, bool with_delta);
+  void loss(Range rows, const Batch<T>& batch, bool with_delta);
   void backward(Range rows);
   struct Block {
     T* p;
@@ -77,13 +77,13 @@ template <class T>
 template <class Finish, class Interrupted>
 Outcome Layered<T>::backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
                                   const Interrupted& interrupted) {
-  const double elements = static_cast<double>(batch.m) * net_.n(net_.L());
+  const double D = divisor(batch.reduction, batch.m, net_.n(net_.L()));
   double sum = 0;
   for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
     const std::ptrdiff_t rows = std::min(group_, batch.m - from);
     take_rows(team, batch, from, rows, true);
     sum = add_costs(sum, row_cost_.data(), rows);
-    if (interrupted() || !representable<T>(sum / elements))
+    if (interrupted() || !representable<T>(sum / D))
       return {std::numeric_limits<double>::infinity(), true};
     const bool last = from + group_ >= batch.m;
     team.for_each(static_cast<int>(stripes_.size()), [&](int part, int rank) {
@@ -100,7 +100,7 @@ Outcome Layered<T>::backpropagate(const Team& team, const Batch<T>& batch, const
       }
     });
   }
-  return {sum / elements, false};
+  return {sum / D, false};
 }
 
 }  // namespace chainrule

@@ -39,6 +39,25 @@ Activation activation_named(const std::string& name) {
   throw std::invalid_argument("activation: \"" + name + "\" is unknown; allowed: " + allowed);
 }
 
+Reduction reduction_named(const std::string& name) {
+  if (name == "mean") return Reduction::mean;
+  if (name == "half_mean") return Reduction::half_mean;
+  if (name == "sum") return Reduction::sum;
+  throw std::invalid_argument("reduction: mean, half_mean, sum; got " + name);
+}
+
+double divisor(Reduction reduction, std::ptrdiff_t m, int n_L) {
+  const double elements = static_cast<double>(m) * n_L;
+  switch (reduction) {
+    case Reduction::half_mean:
+      return 2 * elements;
+    case Reduction::sum:
+      return 1;
+    default:
+      return elements;
+  }
+}
+
 const char* name_of(Activation f) { return kNames[static_cast<std::size_t>(f)].name; }
 
 bool needs_z(Activation f) { return kNames[static_cast<std::size_t>(f)].needs_z; }
@@ -171,13 +190,13 @@ void Fused<T>::forward(const Desk& desk, Range samples) {
 }
 
 template <class T>
-void Fused<T>::loss(const Desk& desk, Range samples, std::ptrdiff_t m, bool with_delta,
+void Fused<T>::loss(const Desk& desk, Range samples, const Batch<T>& batch, bool with_delta,
                     double* row_cost) {
   const int L = net_.L(), n_L = net_.n(L), count = static_cast<int>(samples.size());
-  const T scale = static_cast<T>(2.0 / (static_cast<double>(m) * n_L));
+  const T scale = static_cast<T>(2.0 / divisor(batch.reduction, batch.m, n_L));
   const T* const a_L = desk.a[L] + samples.begin;
   T* const delta_L = with_delta ? desk.delta[L] + samples.begin : nullptr;
-  // (BP1) delta^L = dC/da^L * f'(z^L), with dC/da^L = 2 / (m n_L) (a^L - y)
+  // (BP1) delta^L = dC/da^L * f'(z^L), with dC/da^L = 2 / D (a^L - y)
   kernels_.mse_columns(n_L, count, a_L, desk.y + samples.begin, ld_, scale, delta_L, row_cost);
   if (!with_delta || net_.f[L] == Activation::identity) return;
   const T* const z_L = desk.z[L] != nullptr ? desk.z[L] + samples.begin : nullptr;
@@ -226,7 +245,7 @@ void Fused<T>::spans_alone(const Team& team, const Batch<T>& batch, std::ptrdiff
       const Range all{0, std::min(kSampleBlock, end - i)};
       load(desk, batch, from + i, all);
       forward(desk, all);
-      loss(desk, all, batch.m, true, row_cost_.data() + i);
+      loss(desk, all, batch, true, row_cost_.data() + i);
       backward(desk, all);
       const bool first = i == unit * unit_;
       T* const g = first ? slot : desk.block_sum;
@@ -249,7 +268,7 @@ void Fused<T>::spans_together(const Team& team, const Batch<T>& batch, std::ptrd
       if (mine.size() == 0) return;
       load(desk, batch, from + i, mine);
       forward(desk, mine);
-      loss(desk, mine, batch.m, true, row_cost_.data() + i + mine.begin);
+      loss(desk, mine, batch, true, row_cost_.data() + i + mine.begin);
       backward(desk, mine);
     });
     T* const g = i == 0 ? slots_.data() : desk.block_sum;
@@ -288,11 +307,11 @@ double Fused<T>::cost(const Team& team, const Batch<T>& batch) {
       const Range all{0, std::min(kSampleBlock, rows - i)};
       load(desks_[rank], batch, from + i, all);
       forward(desks_[rank], all);
-      loss(desks_[rank], all, batch.m, false, row_cost_.data() + i);
+      loss(desks_[rank], all, batch, false, row_cost_.data() + i);
     });
     sum = add_costs(sum, row_cost_.data(), rows);
   }
-  return sum / (static_cast<double>(batch.m) * net_.n(net_.L()));
+  return sum / divisor(batch.reduction, batch.m, net_.n(net_.L()));
 }
 
 template <class T>

@@ -35,6 +35,12 @@ struct Network {
   double flops(std::ptrdiff_t m) const;  // of one forward pass over m rows
 };
 
+// The constant in front of the squared error, C = (sum of squares) / divisor: the mean over all m
+// n_L elements, half of it, or the sum.
+enum class Reduction : int { mean, half_mean, sum };
+Reduction reduction_named(const std::string& name);
+double divisor(Reduction reduction, std::ptrdiff_t m, int n_L);
+
 // Rows of a data set: row i of the batch is row order[i] of X and Y (order null: row i). Both end
 // where the last of `rows` rows ends.
 template <class T>
@@ -45,6 +51,7 @@ struct Batch {
   std::ptrdiff_t m;
   std::ptrdiff_t rows;
   std::ptrdiff_t ordered = 0;  // entries of order, those of later batches included
+  Reduction reduction = Reduction::mean;
 
   // Calls the rows into cache whose turn comes one batch later, rows `from` to `to` from now.
   void call_ahead(std::ptrdiff_t from, std::ptrdiff_t to, int n_X, int n_Y) const;
@@ -68,7 +75,7 @@ constexpr std::ptrdiff_t kSampleBlock = 128;
 constexpr std::ptrdiff_t kSpanBlocks = 8;
 constexpr std::ptrdiff_t kSampleSpan = kSpanBlocks * kSampleBlock;
 
-// The costs of rows, added block by block. (MSE) before the 1 / (m n_L).
+// The costs of rows, added block by block. (MSE) before the division.
 double add_costs(double sum, const double* row_cost, std::ptrdiff_t rows);
 
 // Parameters are shared out in whole lines, and only when there are some to share.
@@ -120,7 +127,8 @@ class Fused {
   };
   void load(const Desk& desk, const Batch<T>& batch, std::ptrdiff_t from, Range samples);
   void forward(const Desk& desk, Range samples);
-  void loss(const Desk& desk, Range samples, std::ptrdiff_t m, bool with_delta, double* row_cost);
+  void loss(const Desk& desk, Range samples, const Batch<T>& batch, bool with_delta,
+            double* row_cost);
   void backward(const Desk& desk, Range samples);
   void gradient(const Desk& desk, int samples, int part, int parts, T* g, T* scratch);
   void spans_alone(const Team& team, const Batch<T>& batch, std::ptrdiff_t from,
@@ -149,7 +157,7 @@ template <class T>
 template <class Finish, class Interrupted>
 Outcome Fused<T>::backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
                                 const Interrupted& interrupted) {
-  const double elements = static_cast<double>(batch.m) * net_.n(net_.L());
+  const double D = divisor(batch.reduction, batch.m, net_.n(net_.L()));
   double sum = 0;
   for (std::ptrdiff_t from = 0; from < batch.m; from += round_) {
     const std::ptrdiff_t rows = std::min(round_, batch.m - from);
@@ -158,7 +166,7 @@ Outcome Fused<T>::backpropagate(const Team& team, const Batch<T>& batch, const F
     else
       spans_alone(team, batch, from, rows);
     sum = add_costs(sum, row_cost_.data(), rows);
-    if (interrupted() || !representable<T>(sum / elements))
+    if (interrupted() || !representable<T>(sum / D))
       return {std::numeric_limits<double>::infinity(), true};
     const bool last = from + round_ >= batch.m;
     const int parts = size_ < kShareTheta ? 1 : team.size();
@@ -169,7 +177,7 @@ Outcome Fused<T>::backpropagate(const Team& team, const Batch<T>& batch, const F
       if (last) finish(mine.begin, g + mine.begin, mine.size());
     });
   }
-  return {sum / elements, false};
+  return {sum / D, false};
 }
 
 }  // namespace chainrule

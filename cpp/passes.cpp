@@ -72,10 +72,7 @@ double gradient(const Network<T>& net, const Data<T>& data, T* out) {
     const auto keep = [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
       std::copy_n(g, n, out + at);
     };
-    cost = passes
-               .backpropagate(team, {data.X, data.Y, nullptr, data.m, data.m}, keep,
-                              [] { return false; })
-               .cost;
+    cost = passes.backpropagate(team, data.as_batch(), keep, [] { return false; }).cost;
   });
   return cost;
 }
@@ -85,9 +82,7 @@ double cost(const Network<T>& net, const Data<T>& data) {
   const int threads = worthwhile_threads(net.flops(data.m), 0);
   Passes<T> passes(net, data.m, threads, false);
   double cost = 0;
-  parallel(threads, [&](const Team& team) {
-    cost = passes.cost(team, {data.X, data.Y, nullptr, data.m, data.m});
-  });
+  parallel(threads, [&](const Team& team) { cost = passes.cost(team, data.as_batch()); });
   return cost;
 }
 

@@ -14,6 +14,9 @@ struct Data {
   const T* X;
   const T* Y;
   std::ptrdiff_t m;
+  Reduction reduction = Reduction::mean;
+
+  Batch<T> as_batch() const { return {X, Y, nullptr, m, m, 0, reduction}; }
 };
 
 template <class T>

@@ -98,7 +98,7 @@ double Trainer<T>::step(const Data<T>& batch) {
   Outcome outcome{};
   const auto program = [&](const Team& team) {
     outcome = passes.backpropagate(
-        team, {batch.X, batch.Y, nullptr, batch.m, batch.m},
+        team, batch.as_batch(),
         [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) { descend(at, g, n); },
         [] { return false; });
   };
@@ -146,6 +146,9 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
   };
   const auto finish = [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) { descend(at, g, n); };
 
+  // The cost of an epoch is that of all its rows: a sum of sums, or a mean of means.
+  const bool whole_sum = data.reduction == Reduction::sum;
+
   // One team for the whole training.
   parallel(space_.threads, [&](const Team& team) {
     const int parts = net_.layout.size < kShareTheta ? 1 : team.size();
@@ -163,7 +166,7 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
       Outcome total{0, false};
       for (std::ptrdiff_t from = 0; from < data.m && !total.stopped; from += batch_size) {
         const std::ptrdiff_t m = std::min(batch_size, data.m - from);
-        Batch<T> batch{data.X, data.Y, nullptr, m, data.m - from};
+        Batch<T> batch{data.X, data.Y, nullptr, m, data.m - from, 0, data.reduction};
         if (plan.shuffle) {
           batch.order = order.data() + from;
           batch.rows = data.m;
@@ -173,10 +176,10 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
           batch.Y += from * net_.n(net_.L());
         }
         const Outcome outcome = passes.backpropagate(team, batch, finish, poll);
-        total.cost += static_cast<double>(m) * outcome.cost;
+        total.cost += (whole_sum ? 1 : static_cast<double>(m)) * outcome.cost;
         total.stopped = outcome.stopped;
       }
-      total.cost /= static_cast<double>(data.m);
+      if (!whole_sum) total.cost /= static_cast<double>(data.m);
       return total;
     };
 
@@ -210,8 +213,7 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
       }
       double val_cost = std::numeric_limits<double>::quiet_NaN();
       if (validating) {
-        val_cost = validating->cost(
-            team, {validation.X, validation.Y, nullptr, validation.m, validation.m});
+        val_cost = validating->cost(team, validation.as_batch());
         report.val_cost.push_back(val_cost);
       }
       report.cost.push_back(total.cost);

@@ -532,7 +532,7 @@ def test_two_costs_per_parameter_and_steps_relative_to_it():
 
 def rounding(net, X, Y, u=2.0**-53):
     """The bounds of rounding, per parameter, and the deviation of the cost."""
-    theta = room._Parameters(net)
+    theta = room._Parameters(net, cr.MSE())
     _, _, bound, deviation = room._reference(theta, X, Y, u)
     parts = {"W": [None], "b": [None]}
     for l in range(1, net.L + 1):

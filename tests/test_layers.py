@@ -13,7 +13,7 @@ import pytest
 import chainrule as cr
 from chainrule.errors import one_of, whole_number
 from chainrule.layers import ACTIVATIONS
-from chainrule.network import LOSSES
+from chainrule.losses import LOSSES
 
 NOT_WHOLE = [True, np.True_, 1.0, 1.5, "3", None, [3], np.float64(2), np.array([1, 2])]
 
@@ -123,7 +123,8 @@ def test_one_of():
 
 
 def test_losses():
-    assert LOSSES == ("mse",)
+    assert list(LOSSES) == ["mse"]
+    assert LOSSES["mse"] == cr.MSE("mean")
 
 
 def test_errors_are_also_the_built_in_ones():

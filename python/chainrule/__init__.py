@@ -9,6 +9,7 @@ from ._core import __version__
 from .errors import DivergedError, FormatError
 from .gradcheck import GradientCheck, gradcheck
 from .layers import Dense
+from .losses import MSE
 from .modelfile import load
 from .network import Gradient, Network, Trace
 from .optimizers import SGD
@@ -17,6 +18,7 @@ from .scaling import Scaling
 from .training import History, Trainer
 
 __all__ = [
+    "MSE",
     "SGD",
     "Dense",
     "DivergedError",

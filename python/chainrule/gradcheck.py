@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from . import reference
 from .errors import whole_number
-from .network import Network, check_loss
+from .losses import MSE, Loss, checked_loss
+from .network import Network
 
 Array = NDArray[Any]
 
@@ -163,7 +164,7 @@ def gradcheck(
     net: Network,
     X: Any,
     Y: Any,
-    loss: str = "mse",
+    loss: Loss = "mse",
     *,
     max_parameters: int = 20_000,
     seed: int = 0,
@@ -176,7 +177,7 @@ def gradcheck(
         It stays bit for bit as it is.
     X, Y : array_like, shapes (m, n_0) and (m, n_L)
         As for `net.gradient`. A few rows are enough: the time grows with m * parameters^2.
-    loss : {"mse"}
+    loss : {"mse"} or MSE
     max_parameters : int
         With more parameters than this, differences are taken at a random sample of this many.
     seed : int
@@ -189,12 +190,12 @@ def gradcheck(
     DivergedError
         The cost or the gradient is not finite.
     """
-    check_loss(loss)
+    loss = checked_loss(loss)
     max_parameters = whole_number(max_parameters, "max_parameters", least=1)
     seed = whole_number(seed, "seed", least=0)
     start = time.perf_counter()
     twin = net.copy(dtype="float64")
-    theta = _Parameters(twin)
+    theta = _Parameters(twin, loss)
     with np.errstate(all="ignore"):  # a number that is not finite fails every comparison
         compared = {"float64": _compare(theta, twin, X, Y)}
         if np.dtype(net.dtype) == np.float32:
@@ -226,7 +227,8 @@ def gradcheck(
 class _Parameters:
     """The float64 parameters in one row, [W^1 b^1 W^2 b^2 ...], and what they belong to."""
 
-    def __init__(self, twin: Network) -> None:
+    def __init__(self, twin: Network, loss: MSE) -> None:
+        self.loss = loss
         self.n = tuple(twin.n)
         self.L = len(self.n) - 1
         self.activations = [layer.activation for layer in twin.layers]
@@ -316,7 +318,7 @@ def _compare(theta: _Parameters, net: Network, X: Any, Y: Any) -> _Compared:
     info = np.finfo(net.dtype)
     x, y = (np.asarray(part, np.float64) for part in net._prepare(X, Y))
     a, true, bound, cost_deviation = _reference(theta, x, y, float(info.eps) / 2)
-    g = net.gradient(X, Y)
+    g = net.gradient(X, Y, theta.loss)
     got = theta.row(g.dW, g.db)
     bound += float(info.tiny) / float(info.eps)  # below, a factor may have been subnormal
     return _Compared(a, got, true, np.abs(got - true) / bound, cost_deviation)
@@ -333,7 +335,7 @@ def _reference(
     """
     W, b, names, L = theta.W, theta.b, theta.activations, theta.L
     z, a = reference.forward(W, b, names, X)
-    delta, dW, db = reference.backward(W, names, z, a, Y)
+    delta, dW, db = reference.backward(W, names, z, a, Y, theta.loss.reduction)
 
     def total(terms: int, size: Array) -> Array:
         """V of a sum of products whose absolute values add up to `size`."""
@@ -351,9 +353,9 @@ def _reference(
         V_a.append(((slope[l] + J[l]) ** 2 + V_bend) * V_z + (0 if linear else 2 * u * size) ** 2)
         V_f.append(V_bend + (2 * u if name in CURVATURE else 0 if linear else u * slope[l]) ** 2)
 
-    e, c = a[L] - Y, 2 / Y.size
+    e, c = a[L] - Y, 2 / theta.loss.divisor(*Y.shape)
     V_e = V_a[L] + (u * e) ** 2
-    V_cost = np.sum((c * e) ** 2 * V_e) + (u * np.mean(e**2)) ** 2
+    V_cost = np.sum((c * e) ** 2 * V_e) + (u * reference.cost(a[L], Y, theta.loss.reduction)) ** 2
     bound_W: list[Any] = [None] * (L + 1)
     bound_b: list[Any] = [None] * (L + 1)
     # q = dC/da^l with its V and J, from the last layer down
@@ -400,7 +402,7 @@ def _difference_all(
         X, Y = twin._prepare(X, Y)
 
     def cost() -> float:
-        return float(twin.cost(X, Y))
+        return float(twin.cost(X, Y, theta.loss))
 
     def look(p: int, h: float) -> tuple[float, bool]:
         """The difference, and whether it is too far from backpropagation."""

@@ -23,6 +23,7 @@ from . import _core
 from .arrays import all_finite, as_array, as_matrix, as_ndarray, check_out, first_not_finite
 from .errors import DivergedError, one_of, shown, whole_number
 from .layers import Dense, width
+from .losses import Loss, checked_loss
 from .optimizers import SGD
 from .scaling import Scaling
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-LOSSES = ("mse",)
 DTYPES = ("float32", "float64")
 
 _CORES: dict[str, type[_core.Network32 | _core.Network64]] = {
@@ -381,15 +381,15 @@ class Network:
             return out
         return a[0] if single else a
 
-    def cost(self, X: Any, Y: Any, loss: str = "mse") -> float:
-        """The mean squared error over all elements, mean((a^L - Y)**2).
+    def cost(self, X: Any, Y: Any, loss: Loss = "mse") -> float:
+        """The mean squared error over all elements, mean((a^L - Y)**2), or `loss`.
 
         Parameters
         ----------
         X : array_like, shape (m, n_0)
         Y : array_like, shape (m, n_L), or (m,) for one output
             Both in the user's units; the cost is in standardised units when there is a scaling.
-        loss : {"mse"}
+        loss : {"mse"} or MSE
 
         Raises
         ------
@@ -398,34 +398,34 @@ class Network:
         DivergedError
             The cost is not finite.
         """
-        check_loss(loss)
+        reduction = checked_loss(loss).reduction
         x, y = self._prepare(X, Y)
-        cost = self._engine.cost(x, y)
+        cost = self._engine.cost(x, y, reduction)
         if not math.isfinite(cost):
             raise _not_finite("cost", cost)
         return cost
 
-    def gradient(self, X: Any, Y: Any, loss: str = "mse") -> Gradient:
+    def gradient(self, X: Any, Y: Any, loss: Loss = "mse") -> Gradient:
         """The cost and dC/dW, dC/db for all layers; arguments and errors as `cost`."""
-        check_loss(loss)
+        reduction = checked_loss(loss).reduction
         x, y = self._prepare(X, Y)
         theta = np.empty_like(self._theta)
-        cost = self._engine.gradient(x, y, theta)
+        cost = self._engine.gradient(x, y, theta, reduction)
         if not math.isfinite(cost):
             raise _not_finite("cost", cost)
         if not all_finite(theta):
             raise _not_finite("gradient", theta[first_not_finite(theta)])
         return Gradient(cost, theta, *self._views(theta, "dW", "db"))
 
-    def trace(self, X: Any, Y: Any, loss: str = "mse") -> Trace:
+    def trace(self, X: Any, Y: Any, loss: Loss = "mse") -> Trace:
         """All z, a, delta and the gradient; arguments as `cost`.
 
         Nothing is said of values that are not finite: a trace is the place to look for them.
         """
-        check_loss(loss)
+        reduction = checked_loss(loss).reduction
         x, y = self._prepare(X, Y)
         theta = np.empty_like(self._theta)
-        cost, z, a, delta = self._engine.trace(x, y, theta)
+        cost, z, a, delta = self._engine.trace(x, y, theta, reduction)
         return Trace(
             cost,
             Numbered("z", z),
@@ -441,7 +441,7 @@ class Network:
         epochs: int = 100,
         batch_size: int = 32,
         optimizer: SGD = _DEFAULT_OPTIMIZER,
-        loss: str = "mse",
+        loss: Loss = "mse",
         shuffle: bool = True,
         seed: int = 0,
         validation_data: tuple[Any, Any] | None = None,
@@ -460,7 +460,7 @@ class Network:
         batch_size : int
             Rows of one update; the last batch of an epoch may be smaller, and more than m means m.
         optimizer : SGD
-        loss : {"mse"}
+        loss : {"mse"} or MSE
         shuffle : bool
             A new order of the rows in each epoch, a function of (seed, epoch) alone.
         seed : int
@@ -598,11 +598,6 @@ class Network:
             f"the network's output is {a[row, column]} at ({row}, {column}) (row, column): "
             f"{place} overflows {self.dtype}; X or the parameters are too large"
         )
-
-
-def check_loss(loss: Any) -> None:
-    """TypeError or ValueError unless `loss` is the name of a loss."""
-    one_of(loss, "loss", LOSSES)
 
 
 def _not_finite(what: str, value: float) -> DivergedError:

@@ -147,13 +147,23 @@ def forward(W: Layers, b: Layers, activations: Sequence[str], X: Array) -> tuple
     return z, a
 
 
-def cost(a_L: Array, Y: Array) -> Any:
-    """Return the mean of the squared errors over all m * n_L elements."""
-    return np.mean((a_L - Y) ** 2)  # (MSE) C = mean (a^L - Y)^2
+def divisor(Y: Array, reduction: str) -> int:
+    """Return D of C = sum (a^L - Y)^2 / D: m n_L (mean), 2 m n_L (half_mean) or 1 (sum)."""
+    return {"mean": Y.size, "half_mean": 2 * Y.size, "sum": 1}[reduction]
+
+
+def cost(a_L: Array, Y: Array, reduction: str = "mean") -> Any:
+    """Return the mean of the squared errors over all m * n_L elements, half of it, or the sum."""
+    return np.sum((a_L - Y) ** 2) / divisor(Y, reduction)  # (MSE) C = sum (a^L - Y)^2 / D
 
 
 def backward(
-    W: Layers, activations: Sequence[str], z: Layers, a: Layers, Y: Array
+    W: Layers,
+    activations: Sequence[str],
+    z: Layers,
+    a: Layers,
+    Y: Array,
+    reduction: str = "mean",
 ) -> tuple[Layers, Layers, Layers]:
     """Return delta = dC/dz (m, n_l), dW (n_l, n_{l-1}) and db (n_l,) of every layer."""
     L = len(W) - 1
@@ -163,7 +173,7 @@ def backward(
     for l in range(L, 0, -1):
         _, df = ACTIVATIONS[activations[l - 1]]
         if l == L:
-            dC_da = 2 / Y.size * (a[L] - Y)  # 2 / (m n_L), once for all
+            dC_da = 2 / divisor(Y, reduction) * (a[L] - Y)  # 2 / D, once for all
             delta[L] = dC_da * df(z[L])  # (BP1) delta^L = dC/da^L * f'(z^L)
         else:
             delta[l] = (delta[l + 1] @ W[l + 1]) * df(z[l])  # (BP2) delta^l, from the layer above
@@ -173,12 +183,17 @@ def backward(
 
 
 def gradient(
-    W: Layers, b: Layers, activations: Sequence[str], X: Array, Y: Array
+    W: Layers,
+    b: Layers,
+    activations: Sequence[str],
+    X: Array,
+    Y: Array,
+    reduction: str = "mean",
 ) -> tuple[Any, Layers, Layers]:
     """Return the cost and its derivatives dW, db by backpropagation."""
     z, a = forward(W, b, activations, X)
-    _, dW, db = backward(W, activations, z, a, Y)
-    return cost(a[-1], Y), dW, db
+    _, dW, db = backward(W, activations, z, a, Y, reduction)
+    return cost(a[-1], Y, reduction), dW, db
 
 
 # The same derivatives without backpropagation, one parameter at a time.
@@ -191,6 +206,7 @@ def numerical_gradient(
     X: Array,
     Y: Array,
     h: float | None = None,
+    reduction: str = "mean",
 ) -> tuple[Layers, Layers]:
     """Return dW, db by central differences with step h * max(1, |theta|).
 
@@ -203,16 +219,22 @@ def numerical_gradient(
         here = theta[place]
         step = h * max(1, abs(here))
         theta[place] = here + step
-        above, up = theta[place], cost(forward(W, b, activations, X)[1][-1], Y)
+        above, up = theta[place], cost(forward(W, b, activations, X)[1][-1], Y, reduction)
         theta[place] = here - step
-        below, down = theta[place], cost(forward(W, b, activations, X)[1][-1], Y)
+        below, down = theta[place], cost(forward(W, b, activations, X)[1][-1], Y, reduction)
         theta[place] = here
         g[place] = (up - down) / (above - below)  # the step really made, after rounding
     return dW, db
 
 
 def complex_step_gradient(
-    W: Layers, b: Layers, activations: Sequence[str], X: Array, Y: Array, h: float = 1e-30
+    W: Layers,
+    b: Layers,
+    activations: Sequence[str],
+    X: Array,
+    Y: Array,
+    h: float = 1e-30,
+    reduction: str = "mean",
 ) -> tuple[Layers, Layers]:
     """Return dW, db as Im C(theta + ih) / h: no difference is taken, so nothing cancels."""
     dW, db = _copy(W), _copy(b)
@@ -220,7 +242,7 @@ def complex_step_gradient(
     for theta, g, place in _parameters(W, b, dW, db):
         here = theta[place]
         theta[place] = here + 1j * h
-        g[place] = cost(forward(W, b, activations, X)[1][-1], Y).imag / h
+        g[place] = cost(forward(W, b, activations, X)[1][-1], Y, reduction).imag / h
         theta[place] = here
     return dW, db
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from . import _core
 from .arrays import all_finite
 from .errors import DivergedError, shown, whole_number
-from .network import Network, check_loss
+from .losses import Loss, checked_loss
+from .network import Network
 from .optimizers import SGD
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Trainer:
     net : Network
         Trained in place.
     optimizer : SGD
-    loss : {"mse"}
+    loss : {"mse"} or MSE
 
     Raises
     ------
@@ -98,18 +99,18 @@ class Trainer:
     __slots__ = ("_cost", "_engine", "_net", "_optimizer", "_steps", "loss")
 
     def __init__(
-        self, net: Network, optimizer: SGD = _DEFAULT_OPTIMIZER, loss: str = "mse"
+        self, net: Network, optimizer: SGD = _DEFAULT_OPTIMIZER, loss: Loss = "mse"
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"net must be a Network, got {type(net).__name__}")
-        check_loss(loss)
+        reduction = checked_loss(loss).reduction
         _check_optimizer(optimizer, net)
         self.loss = loss
         self._net = net
         self._optimizer = optimizer
         self._steps = 0
         self._cost = math.nan
-        self._engine = _core_trainer(net, optimizer)
+        self._engine = _core_trainer(net, optimizer, reduction)
 
     @property
     def net(self) -> Network:
@@ -190,7 +191,7 @@ def fit(
     epochs: int,
     batch_size: int,
     optimizer: SGD,
-    loss: str,
+    loss: Loss,
     shuffle: bool,
     seed: int,
     validation_data: tuple[Any, Any] | None,
@@ -203,14 +204,14 @@ def fit(
     seed = whole_number(seed, "seed", least=0)
     shuffle = _checked_bool(shuffle, "shuffle")
     progress = _checked_bool(progress, "progress")
-    check_loss(loss)
+    reduction = checked_loss(loss).reduction
     _check_optimizer(optimizer, net)
     callbacks = _checked_callbacks(callbacks)
     x, y = net._prepare(X, Y)
     x_val, y_val = _validation_pair(net, validation_data)
     x, y = _apart(net, x, y)
     rows = x.shape[0]
-    trainer = _core_trainer(net, optimizer)
+    trainer = _core_trainer(net, optimizer, reduction)
     history = History()
     bar = None
     if progress:
@@ -250,7 +251,9 @@ def fit(
         if bar is not None:
             bar.close()
     if stopped == "diverged":
-        raise _diverged(net, x, y, epochs, [c for c in costs if math.isfinite(c)], optimizer)
+        raise _diverged(
+            net, x, y, epochs, [c for c in costs if math.isfinite(c)], optimizer, reduction
+        )
     history.cost[:] = costs
     history.val_cost[:] = val_costs
     history.stopped = stopped
@@ -259,12 +262,18 @@ def fit(
 
 
 def _diverged(
-    net: Network, x: Array, y: Array, epochs: int, costs: list[float], optimizer: SGD
+    net: Network,
+    x: Array,
+    y: Array,
+    epochs: int,
+    costs: list[float],
+    optimizer: SGD,
+    reduction: str,
 ) -> DivergedError:
     """What to raise when an epoch diverged after `costs`, those of the epochs before it."""
     epoch = len(costs) + 1
     # In the first epoch the parameters are the initial ones: their cost is the last finite one.
-    cost = costs[-1] if costs else net._engine.cost(x, y)
+    cost = costs[-1] if costs else net._engine.cost(x, y, reduction)
     if not math.isfinite(cost):
         cost = math.nan
     last = "it never was" if math.isnan(cost) else f"last finite cost {cost:.6g}"
@@ -278,10 +287,13 @@ def _diverged(
     )
 
 
-def _core_trainer(net: Network, optimizer: SGD) -> _core.Trainer32 | _core.Trainer64:
+def _core_trainer(
+    net: Network, optimizer: SGD, reduction: str
+) -> _core.Trainer32 | _core.Trainer64:
+    rate, momentum = optimizer.learning_rate, optimizer.momentum
     if isinstance(net._engine, _core.Network32):
-        return _core.Trainer32(net._engine, optimizer.learning_rate, optimizer.momentum)
-    return _core.Trainer64(net._engine, optimizer.learning_rate, optimizer.momentum)
+        return _core.Trainer32(net._engine, rate, momentum, reduction)
+    return _core.Trainer64(net._engine, rate, momentum, reduction)
 
 
 def _apart(net: Network, x: Array, y: Array) -> tuple[Array, Array]:

@@ -284,6 +284,60 @@ void any_split(const std::string& isa) {
   }
 }
 
+// A network that threads share by units for few rows, and by rows for many.
+template <class T>
+void predictions_of_wide_networks(const std::string& isa) {
+  const Problem<T> p({300, 700, 600, 3}, "tanh", 1100);
+  std::vector<T> alone(p.Y.size()), shared(p.Y.size());
+  chainrule::set_max_threads(1);
+  chainrule::predict(p.net, p.X.data(), p.m, alone.data());
+  for (const int threads : {1, 2, 3})
+    for (const std::ptrdiff_t rows : {1, 3, 33, 300, 1100}) {
+      chainrule::set_max_threads(threads);
+      chainrule::predict(p.net, p.X.data(), rows, shared.data());
+      CHECK(std::memcmp(alone.data(), shared.data(), rows * 3 * sizeof(T)) == 0)
+          << isa << " " << rows << " rows, " << threads << " threads";
+    }
+  chainrule::set_max_threads(1);
+}
+
+// The constant in front of the squared error scales cost and gradient, by powers of two exactly.
+template <class T>
+void reductions(const std::string& isa) {
+  using chainrule::Reduction;
+  using Way = typename chainrule::Passes<T>::Way;
+  const Problem<T> p({5, 9, 4}, "tanh", 256);
+  for (const Way way : {Way::fused, Way::layered}) {
+    chainrule::Passes<T> passes(p.net, p.m, 1, true, way);
+    const auto gradient = [&](Reduction reduction, double& cost) {
+      Data<T> data = p.data();
+      data.reduction = reduction;
+      std::vector<T> g(static_cast<std::size_t>(p.net.theta.size()));
+      chainrule::parallel(1, [&](const chainrule::Team& team) {
+        cost = passes
+                   .backpropagate(
+                       team, data.as_batch(),
+                       [&](std::ptrdiff_t at, const T* part, std::ptrdiff_t n) {
+                         std::copy_n(part, n, g.begin() + at);
+                       },
+                       [] { return false; })
+                   .cost;
+        CHECK(passes.cost(team, data.as_batch()) == cost) << isa;
+      });
+      return g;
+    };
+    double mean = 0, half = 0, sum = 0;
+    const std::vector<T> g = gradient(Reduction::mean, mean);
+    const std::vector<T> g_half = gradient(Reduction::half_mean, half);
+    const std::vector<T> g_sum = gradient(Reduction::sum, sum);
+    CHECK(mean == 2 * half && sum == 1024 * mean) << isa << " costs of the reductions";
+    bool right = true;
+    for (std::size_t i = 0; i < g.size(); ++i)
+      right = right && g[i] == 2 * g_half[i] && g_sum[i] == 1024 * g[i];
+    CHECK(right) << isa << " gradients of the reductions";
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -296,6 +350,10 @@ int main() {
     naive_sums<double>(isa);
     same_by_either_way<float>(isa);
     same_by_either_way<double>(isa);
+    predictions_of_wide_networks<float>(isa);
+    predictions_of_wide_networks<double>(isa);
+    reductions<float>(isa);
+    reductions<double>(isa);
   });
   same_bits<float>();
   same_bits<double>();
