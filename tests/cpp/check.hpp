@@ -57,6 +57,16 @@ std::string message_of(const F& call) {
   return "";
 }
 
+// Whether multiply-adds round once. The sanitizers' build turns off the passes that fuse them.
+inline bool fuses(const std::string& isa) {
+#ifdef __SANITIZE_ADDRESS__
+  (void)isa;
+  return false;
+#else
+  return isa != "baseline";
+#endif
+}
+
 // Runs body once per instruction set that this CPU has, and says which ones it had to leave out.
 template <class F>
 void for_each_isa(const F& body) {

@@ -50,7 +50,7 @@ struct Columns {
 template <class T>
 void one_layer(const std::string& isa, const Kernels<T>& table, int n_in, int n_out, int samples,
                Random& random) {
-  const bool fused = isa != "baseline";
+  const bool fused = fuses(isa);
   const std::ptrdiff_t line = chainrule::kPad / static_cast<std::ptrdiff_t>(sizeof(T));
   const std::ptrdiff_t ld = (samples + line - 1) / line * line + line;
   const std::vector<T> W = draw<T>((n_in + 1) * n_out, random);  // exact: nothing behind it

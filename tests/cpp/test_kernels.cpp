@@ -76,7 +76,7 @@ struct Output {
 template <class T>
 void products(const std::string& isa, const Kernels<T>& table, int rows, int depth, int cols,
               bool integers, bool packed, Random& random) {
-  const bool fused = isa != "baseline";
+  const bool fused = fuses(isa);
   const Case<T> c(rows, depth, cols, integers, random);
   const auto at = [&] {
     std::ostringstream text;
@@ -153,7 +153,7 @@ void products(const std::string& isa, const Kernels<T>& table, int rows, int dep
 // far apart on the way forward, with few and with many tiles for each panel.
 template <class T>
 void copied_operands(const std::string& isa, const Kernels<T>& table) {
-  const bool fused = isa != "baseline";
+  const bool fused = fuses(isa);
   Random random(11);
   for (const int rows : {1, 5, 14, 15, 29, 60, 130})
     for (const int depth : {1, 2, 17, 384, 385, 800})
@@ -349,7 +349,7 @@ void mse(const std::string& isa, const Kernels<T>& table) {
 
 template <class T>
 void descend(const std::string& isa, const Kernels<T>& table) {
-  const bool fused = isa != "baseline";
+  const bool fused = fuses(isa);
   for (const int n : {1, 3, 7, 8, 15, 16, 17, 31, 33, 100}) {
     for (const bool with_velocity : {false, true}) {
       Random random(5);

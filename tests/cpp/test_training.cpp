@@ -109,7 +109,7 @@ void fit_is_steps(double momentum) {
     CHECK(report.cost[epoch] == sum / m) << epoch;
   }
   CHECK(theta_of(one) == theta_of(two));
-  if (chainrule::used_isa() != "baseline") CHECK(theta_of(one) == theta_of(three));
+  if (fuses(chainrule::used_isa())) CHECK(theta_of(one) == theta_of(three));
 }
 
 // A batch of many groups, rows in a shuffled order: the same as the shuffled rows in order.
