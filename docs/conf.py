@@ -1,0 +1,39 @@
+"""The site: Sphinx over this folder. Formulas become MathML here, so a page fetches nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import latex2mathml.converter
+from docutils.nodes import SkipNode
+
+project = "chainrule"
+author = ""
+extensions = ["myst_parser"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = "chainrule"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_math_renderer = "mathml"
+html_copy_source = False
+html_show_copyright = False
+
+
+def _inline(writer: Any, node: Any) -> None:
+    writer.body.append(latex2mathml.converter.convert(node.astext()))
+    raise SkipNode
+
+
+def _block(writer: Any, node: Any) -> None:
+    formula = latex2mathml.converter.convert(node.astext(), display="block")
+    writer.body.append(f'<div class="formula" tabindex="0">{formula}</div>\n')
+    raise SkipNode
+
+
+def setup(app: Any) -> dict[str, bool]:
+    app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
