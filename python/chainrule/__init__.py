@@ -12,6 +12,7 @@ from .layers import Dense
 from .losses import MSE
 from .modelfile import load
 from .network import Gradient, Network, Trace
+from .neuron import Neuron
 from .optimizers import SGD
 from .runtime import get_num_threads, info, set_isa, set_num_threads
 from .scaling import Scaling
@@ -27,6 +28,7 @@ __all__ = [
     "GradientCheck",
     "History",
     "Network",
+    "Neuron",
     "Scaling",
     "Trace",
     "Trainer",
