@@ -48,7 +48,8 @@ def parameters(net):
 
 def test_public_names():
     names = {
-        *("Dense", "DivergedError", "FormatError", "Gradient", "GradientCheck", "History"),
+        *("Dense", "DivergedError", "Explanation", "FormatError", "Gradient", "GradientCheck"),
+        "History",
         *("MSE", "Network", "SGD", "Scaling", "Trace", "Trainer", "__version__", "get_num_threads"),
         *("gradcheck", "info", "load", "reference", "set_isa", "set_num_threads"),
     }

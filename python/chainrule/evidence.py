@@ -4,7 +4,6 @@ Both start from a `Trace`. The difference comes from the NumPy reference in floa
 line with the core. Called by `explanation`.
 """
 
-
 from __future__ import annotations
 
 import math

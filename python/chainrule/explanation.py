@@ -4,7 +4,6 @@
 `latex` says them in LaTeX. Called by users, by `walkthrough` and by reports.
 """
 
-
 from __future__ import annotations
 
 import math
@@ -262,14 +261,11 @@ class _Steps:
         for u in self.units(q):
             terms = W[:, u - 1] * above
             if q == self.l and len(terms) > 1:
-                lines += _terms(
-                    [
-                        f"w^{up}_{r},{u} delta^{up}_{r} = {_n(W[r - 1, u - 1])} * {_p(above[r - 1])}"
-                        f" = {_n(terms[r - 1])}"
-                        for r in range(1, min(len(terms), MOST_LINES) + 1)
-                    ],
-                    terms,
-                )
+                rows = []
+                for r in range(1, min(len(terms), MOST_LINES) + 1):
+                    numbers = f"{_n(W[r - 1, u - 1])} * {_p(above[r - 1])} = {_n(terms[r - 1])}"
+                    rows.append(f"w^{up}_{r},{u} delta^{up}_{r} = {numbers}")
+                lines += _terms(rows, terms)
                 lines.append(f"sum_r w^{up}_r,{u} delta^{up}_r = {_n(terms.sum())}")
                 arriving = _n(terms.sum())
             elif len(terms) == 1:
