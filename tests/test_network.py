@@ -48,9 +48,9 @@ def parameters(net):
 
 def test_public_names():
     names = {
-        *("Dense", "DivergedError", "FormatError", "Gradient", "GradientCheck", "History"),
-        *("MSE", "Network", "Neuron", "SGD", "Scaling", "Trace", "Trainer", "__version__"),
-        "get_num_threads",
+        *("Dense", "DivergedError", "Explanation", "FormatError", "Gradient", "GradientCheck"),
+        *("History", "MSE", "Network", "Neuron", "SGD", "Scaling", "Trace", "Trainer"),
+        *("__version__", "get_num_threads"),
         *("gradcheck", "info", "load", "reference", "set_isa", "set_num_threads"),
     }
     assert set(cr.__all__) == names

@@ -7,15 +7,17 @@
 from . import reference
 from ._core import __version__
 from .errors import DivergedError, FormatError
+from .explanation import Explanation
 from .gradcheck import GradientCheck, gradcheck
 from .layers import Dense
 from .losses import MSE
 from .modelfile import load
-from .network import Gradient, Network, Trace
+from .network import Network
 from .neuron import Neuron
 from .optimizers import SGD
 from .runtime import get_num_threads, info, set_isa, set_num_threads
 from .scaling import Scaling
+from .trace import Gradient, Trace
 from .training import History, Trainer
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "SGD",
     "Dense",
     "DivergedError",
+    "Explanation",
     "FormatError",
     "Gradient",
     "GradientCheck",
