@@ -4,7 +4,7 @@
 >>> net = cr.Network([cr.Dense(64, "relu"), cr.Dense(1)], n_inputs=10)
 """
 
-from . import reference
+from . import plot, reference
 from ._core import __version__
 from .errors import DivergedError, FormatError
 from .explanation import Explanation
@@ -40,6 +40,7 @@ __all__ = [
     "gradcheck",
     "info",
     "load",
+    "plot",
     "reference",
     "set_isa",
     "set_num_threads",

@@ -1,19 +1,18 @@
-"""Plots. `cost(history)` draws the cost over the epochs; called by `History.plot` and by
-`chainrule train --plot`. Needs matplotlib, the extra `plot`.
-"""
+"""The cost over the epochs. Called by `History.plot` and by `chainrule train --plot`."""
 
 from __future__ import annotations
 
-import importlib
 import math
-import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from . import canvas
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_TRAINING, _VALIDATION = "#0b5fa5", "#d9600a"  # apart also in grey and for the colour-blind
+SIGNATURE = "chainrule: cost over the epochs"
+"""Stands in every picture of costs, so that it can be told from other pictures."""
 
 
 class _History(Protocol):
@@ -23,7 +22,7 @@ class _History(Protocol):
     def val_cost(self) -> Sequence[float]: ...
 
 
-def cost(history: _History, path: str | os.PathLike[str] | None = None) -> Figure:
+def cost(history: _History, path: canvas.Path | None = None) -> Figure:
     """Draw training and validation cost over the epochs.
 
     Parameters
@@ -48,12 +47,12 @@ def cost(history: _History, path: str | os.PathLike[str] | None = None) -> Figur
     """
     if not history.cost:
         raise ValueError("history: 0 epochs, nothing to draw")
-    figure = _figure(on_screen=path is None)
+    figure = canvas.figure(path)
     axes = figure.subplots()
-    ticker: Any = importlib.import_module("matplotlib.ticker")
+    ticker = canvas.matplotlib("ticker")
     curves = (
-        ("training", history.cost, _TRAINING, "-"),
-        ("validation", history.val_cost, _VALIDATION, "--"),
+        ("training", history.cost, canvas.BLUE, "-"),
+        ("validation", history.val_cost, canvas.ORANGE, "--"),
     )
     for name, costs, colour, line in curves:
         if costs:
@@ -70,41 +69,9 @@ def cost(history: _History, path: str | os.PathLike[str] | None = None) -> Figur
     elif finite and min(finite) >= 0:
         axes.set_ylim(bottom=0)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("cost C (mean squared error)")
+    axes.set_ylabel("cost $C$")
     axes.set_title("Cost over the epochs")
     axes.xaxis.set_major_locator(ticker.MaxNLocator("auto", integer=True, min_n_ticks=1))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(visible=True, axis="y", alpha=0.25)
+    canvas.tidy(axes)
     axes.legend(frameon=False)
-    if path is not None:
-        figure.savefig(path, dpi=150, metadata=_metadata(path))
-    return figure
-
-
-SIGNATURE = "chainrule: cost over the epochs"
-"""Stands in every picture saved here, so that it can be told from other pictures."""
-
-
-def _metadata(path: str | os.PathLike[str]) -> dict[str, Any]:
-    name = os.fspath(path).lower()
-    if name.endswith(".png"):
-        return {"Software": SIGNATURE}
-    return {"Creator": SIGNATURE} if name.endswith((".svg", ".pdf", ".ps", ".eps")) else {}
-
-
-def _figure(on_screen: bool) -> Figure:
-    """Make a figure that is drawn in memory, or one that pyplot can show where it can."""
-    try:
-        module = importlib.import_module("matplotlib.figure")
-    except ImportError:
-        raise ImportError('plots need matplotlib: pip install "chainrule[plot]"') from None
-    options: dict[str, Any] = {"figsize": (7.0, 4.2), "layout": "constrained"}
-    if on_screen:
-        try:
-            figure: Figure = importlib.import_module("matplotlib.pyplot").figure(**options)
-            return figure
-        except Exception:  # no display: each toolkit has its own exception for that
-            pass
-    figure = module.Figure(**options)
-    importlib.import_module("matplotlib.backends.backend_agg").FigureCanvasAgg(figure)
-    return figure
+    return canvas.save(figure, path, SIGNATURE)
