@@ -100,6 +100,8 @@ def test_only_the_sizes_of_rounding_errors_are_left_out() -> None:
     assert pages.settled("error 1.2e-16") == pages.settled("error 7.05e-09")
     assert pages.settled("error 1.2e-16") != pages.settled("error 1.2e-06")
     assert pages.settled("0.25") != pages.settled("0.26")
+    assert pages.settled("= 0.0023853639920260196") == pages.settled("= 0.0023853639948354546")
+    assert pages.settled("= 0.0023853639920260196") != pages.settled("= 0.0023853739920260196")
 
 
 # The site
