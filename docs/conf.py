@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import latex2mathml.converter
@@ -23,13 +24,20 @@ html_copy_source = False
 html_show_copyright = False
 
 
+def _mathml(formula: str, display: str) -> str:
+    made = latex2mathml.converter.convert(formula, display=display)
+    # The sign of f' is raised by itself: as a superscript it would be raised twice.
+    prime = r'<mrow>\1<mo lspace="0" rspace="0">&#x02032;</mo></mrow>'
+    return re.sub(r"<msup>(<mi>\w</mi>)<mi>&#x02032;</mi></msup>", prime, made)
+
+
 def _inline(writer: Any, node: Any) -> None:
-    writer.body.append(latex2mathml.converter.convert(node.astext()))
+    writer.body.append(_mathml(node.astext(), "inline"))
     raise SkipNode
 
 
 def _block(writer: Any, node: Any) -> None:
-    formula = latex2mathml.converter.convert(node.astext(), display="block")
+    formula = _mathml(node.astext(), "block")
     writer.body.append(f'<div class="formula" tabindex="0">{formula}</div>\n')
     raise SkipNode
 
