@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,8 +123,9 @@ def explain(t: Trace, l: int, j: int, k: int | None = None) -> Explanation:
     listed = tuple(walk_paths(t, l, j, k)) if n_paths <= MOST_PATHS else ()
     path_sum = _sum(path.value for path in listed) if listed else None
     with np.errstate(all="ignore"):
-        steps = _Steps(t, l, j, k, name, value).all()
-    head = _head(t, l, j, k, name, value)
+        made = _Steps(t, l, j, k, name, value)
+        steps = made.all()
+    head = _head(t, l, j, k, name, value, made.i)
     end = [
         *_meaning(name, parameter, value),
         *_check(t, found, value),
@@ -197,7 +199,7 @@ class _Steps:
         return str(self.j) if q == self.l else "j"
 
     def at(self) -> str:
-        return f" of sample {self.i + 1}" if self.t.m > 1 else ""
+        return f" (sample {self.i + 1})" if self.t.m > 1 else ""
 
     def cost(self) -> Step:
         t, L = self.t, self.t.L
@@ -208,7 +210,7 @@ class _Steps:
             f" = {num(ends[self.i, q - 1])}"
             for q in self.units(L)
         ]
-        formula = f"dC/da^{L}_{unit} = 2/D (a^{L}_{unit} - y_{unit})  (MSE) {_divisor(t)}"
+        formula = f"dC/da^{L}_{unit} = 2/D (a^{L}_{unit} - y_{unit})  (MSE)\n{_divisor(t)}"
         return Step(
             f"How the cost changes with the output{self.at()}",
             formula,
@@ -231,7 +233,7 @@ class _Steps:
             f"f'(z) = {SLOPES[t.activations[L - 1]][0]}  {t.activations[L - 1]}"
         )
         return Step(
-            f"The error of the last layer{self.at()}",
+            f"The error of layer {L}, the last{self.at()}",
             formula,
             "\n".join([*lines, *self.more(L)]),
             float(t.delta[L][self.i, self.units(L)[-1] - 1]),
@@ -257,17 +259,16 @@ class _Steps:
                 arriving = f"{num(W[0, u - 1])} * {par(above[0])}"
             else:
                 arriving = num(terms.sum())
+            delta = num(t.delta[q][i, u - 1])
             lines.append(self.slope_line(q, u, slopes))
-            lines.append(
-                f"delta^{q}_{u} = {arriving} * {par(slopes[i, u - 1])} = {num(t.delta[q][i, u - 1])}"
-            )
+            lines.append(f"delta^{q}_{u} = {arriving} * {par(slopes[i, u - 1])} = {delta}")
         formula = (
             f"delta^{q}_{unit} = dC/dz^{q}_{unit}"
             f" = (sum_r w^{up}_r,{unit} delta^{up}_r) f'(z^{q}_{unit})  (BP2)\n"
             f"f'(z) = {SLOPES[t.activations[q - 1]][0]}  {t.activations[q - 1]}"
         )
         return Step(
-            f"The error of layer {q}{self.at()}, from layer {up}",
+            f"The error of layer {q}, from layer {up}{self.at()}",
             formula,
             "\n".join([*lines, *self.more(q)]),
             float(t.delta[q][i, self.units(q)[-1] - 1]),
@@ -281,7 +282,8 @@ class _Steps:
         middle = f" = {numbers}" if numbers else ""
         reason = ""
         if name in ("relu", "leaky_relu"):
-            reason = f"  since z^{q}_{unit} = {num(z)}{' > 0' if z > 0 else ' is not above 0'}"
+            side = " > 0" if z > 0 else " <= 0" if z < 0 else ""
+            reason = f"  since z^{q}_{unit} = {num(z)}{side}"
         elif name in ("gelu", "silu"):
             reason = f"  at z^{q}_{unit} = {num(z)}"
         return f"f'(z^{q}_{unit}){middle} = {num(slopes[self.i, unit - 1])}{reason}"
@@ -311,7 +313,7 @@ class _Steps:
             title = "The derivative"
         else:
             factor_i = factor and f"{factor}(i)"
-            formula = f"{self.name} = sum_i {delta}(i){factor_i}  ({tag}), i = 1..{t.m}"
+            formula = f"{self.name} = sum_i {delta}(i){factor_i}  ({tag})"
             rows = []
             for i in range(min(t.m, MOST_LINES)):
                 equal = f" = {num(self.shares[i])}" if k is not None else ""
@@ -326,7 +328,7 @@ class _Steps:
         return f"{num(self.delta[i])} * {par(self.source[i])}"
 
 
-def _head(t: Trace, l: int, j: int, k: int | None, name: str, value: float) -> list[str]:
+def _head(t: Trace, l: int, j: int, k: int | None, name: str, value: float, i: int) -> list[str]:
     unit = f"unit {j} of layer {l} ({t.activations[l - 1]})"
     if k is None:
         what = f"The bias of {unit}: b^{l}_{j} = {num(t.b[l][j - 1])}"
@@ -338,6 +340,10 @@ def _head(t: Trace, l: int, j: int, k: int | None, name: str, value: float) -> l
         what,
         f"{t.m} {'sample' if t.m == 1 else 'samples'}; {t.loss.formula} = {num(t.cost)}",
     ]
+    if t.m > 1:
+        lines.append(
+            f"Numbers are those of sample {i + 1}, the largest term; the last step adds all."
+        )
     if t.scaling is not None:
         lines.append("All values are in standardised units (net.scaling).")
     broken = [
@@ -376,8 +382,8 @@ def _check(t: Trace, found: Difference, value: float) -> list[str]:
         f"Check      (C(+h) - C(-h)) / 2h = {found.value!r}, h = {num(found.h)}, NumPy in float64",
     ]
     if found.kink:
-        lines.append("           a relu unit changes sides within h: at such a kink no derivative")
-        lines.append("           exists, and relu'(0) = 0 is a convention; the two may differ")
+        lines.append("           a relu or leaky_relu unit changes sides within h: at z = 0 there is")
+        lines.append("           no derivative, f'(0) is a convention, and the two numbers may differ")
     elif not math.isfinite(found.value) or not math.isfinite(value):
         lines.append("           nothing can be checked: a number is not finite")
     elif found.agrees and value == found.value:
@@ -406,10 +412,9 @@ def _paths(
     noun = "path" if count == 1 else "paths"
     lines = [f"Paths      {count} {noun} from the parameter to the cost; each is a product"]
     symbols = " * ".join(symbol for symbol, _ in listed[0].factors)
-    if count == 1:
-        lines.append(f"           {symbols}")
-    else:
-        lines.append(f"           such as {symbols} (the first)")
+    if count > 1:
+        symbols = f"the first: {symbols}"
+    lines += textwrap.wrap(symbols, 86, initial_indent=11 * " ", subsequent_indent=15 * " ")
     rows = []
     for path in listed[:MOST_LINES]:
         sample = f"sample {path.sample}, " if t.m > 1 else ""
@@ -419,7 +424,8 @@ def _paths(
         numbers = " * ".join([num(first), *(par(factor) for factor in rest)])
         rows.append(f"{sample}{units}: {numbers} = {num(path.value)}")
     rows = cut(rows, np.array([path.value for path in listed]))
-    lines += [f"           {row}" for row in rows]
+    for row in rows:
+        lines += textwrap.wrap(row, 86, initial_indent=11 * " ", subsequent_indent=15 * " ")
     lines.append(f"           sum over all paths = {total!r}")
     return lines
 

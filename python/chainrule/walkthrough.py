@@ -53,7 +53,7 @@ def example() -> tuple[Network, Array, Array]:
     net.W[1] = [[0.5, -0.25], [-0.5, 0.75]]
     net.b[1] = [0.5, 0.25]
     net.W[2] = [[1.0, -0.5], [0.5, 0.25]]
-    net.b[2] = [0.25, -0.5]
+    net.b[2] = [0.25, 0.5]
     return net, np.array([[1.0, 2.0]]), np.array([[1.0, 0.0]])
 
 
@@ -153,10 +153,16 @@ class _Page:
                 formula = f"a^{l}_{j + 1} = {name}({num(t.z[l][0, j])})"
                 size = abs(float(self.z[l][0, j]))
                 lines.append(self.line(formula, t.a[l][0, j], self.a[l][0, j], size))
+            slopes, right = slope(t, l)[0], reference.ACTIVATIONS[name][1](self.z[l][0])
+            for j in units:
+                text = SLOPES[name][1].format(a=par(t.a[l][0, j])) or num(slopes[j])
+                # a (1 - a) and 1 - a^2 lose their digits where a is near 1: absolute there
+                lines.append(self.line(f"f'(z^{l}_{j + 1}) = {text}", slopes[j], right[j], 1.0))
             lines += self.more(l)
         formulas = [
             "z^l_j = sum_k w^l_j,k a^{l-1}_k + b^l_j  (Z), a^0 is the input",
             "a^l_j = f(z^l_j)  (A)",
+            *(f"f'(z) = {SLOPES[name][0]} for {name}" for name in dict.fromkeys(t.activations)),
         ]
         return self.table(f"1. Forward{self.at()}", formulas, "NumPy reference", lines)
 
@@ -174,15 +180,13 @@ class _Page:
         t = self.t
         lines: list[str | _Line] = []
         formulas = [
-            f"delta^{t.L}_j = dC/dz^{t.L}_j = 2/D (a^{t.L}_j - y_j) f'(z^{t.L}_j)  (BP1), D = {self.D}"
+            f"delta^{t.L}_j = dC/dz^{t.L}_j = 2/D (a^{t.L}_j - y_j) f'(z^{t.L}_j)  (BP1)"
+            f", D = {self.D}"
         ]
         if t.L > 1:
             formulas.append(
                 "delta^l_k = dC/dz^l_k = (sum_j w^{l+1}_j,k delta^{l+1}_j) f'(z^l_k)  (BP2)"
             )
-        formulas += [
-            f"{name}: f'(z) = {SLOPES[name][0]}" for name in dict.fromkeys(reversed(t.activations))
-        ]
         for l in range(t.L, 0, -1):
             slopes = slope(t, l)[0]
             for j in range(self.shown(l)):
@@ -190,9 +194,7 @@ class _Page:
                     arriving = f"2/{self.D} ({num(t.a[l][0, j])} - {par(t.Y[0, j])})"
                 else:
                     arriving = f"({_products(t.W[l + 1][:, j], t.delta[l + 1][0])})"
-                text = SLOPES[t.activations[l - 1]][1].format(a=par(t.a[l][0, j]))
-                bracket = f"({text})" if text.startswith("1 -") else text
-                formula = f"delta^{l}_{j + 1} = {arriving} * {bracket or par(slopes[j])}"
+                formula = f"delta^{l}_{j + 1} = {arriving} * {par(slopes[j])}"
                 lines.append(self.error(l, j, formula))
             lines += self.more(l)
         return self.table(f"3. Backward{self.at()}", formulas, "difference of C by z", lines)
@@ -217,7 +219,7 @@ class _Page:
         if rectified and signs[0] != signs[1]:
             return _Line(formula, number, check, True, "kink: no derivative at z = 0")
         # What a difference cannot see: the cost has some 16 digits.
-        size = 1e-9 * (sum(costs) + float(np.abs(self.a[-1]).max())) / h / self.rtol * 1e-6
+        size = 1e-15 * (costs[0] + costs[1]) / h / self.rtol
         return self.line(formula, number, check, size)
 
     def biases(self) -> list[str]:

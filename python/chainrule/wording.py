@@ -24,7 +24,7 @@ SLOPES = {  # f' as it is computed, and with numbers for {z} and {a}
     "tanh": ("1 - a^2", "1 - {a}^2"),
     "softplus": ("1 - exp(-a)", "1 - exp(-{a})"),
     "gelu": ("Phi(z) + z phi(z)", ""),
-    "silu": ("s(z) (1 + z s(-z)), s the sigmoid", ""),
+    "silu": ("s(z) (1 + z s(-z))", ""),
 }
 
 
@@ -47,53 +47,50 @@ def cut(shown: Sequence[str], values: Array) -> list[str]:
     return [*shown, f"... and {left} more, together {num(values[len(shown) :].sum())}"]
 
 
-# From plain text to LaTeX. The text above is all that this has to understand.
+# From plain text to LaTeX.
+
+_SYMBOL = r"(delta|[a-z])\^(\d+)_(\w+(?:,\w+)?)"
+_TEX = (  # in this order
+    (r"(\d)e([+-])0*(\d+)", lambda m: rf"{m[1]} \times 10^{{{m[2].strip('+')}{m[3]}}}"),
+    (
+        r"\bd(C|z\^\d+_\w+)/d([a-z]\^\d+_\w+(?:,\w+)?)",
+        lambda m: rf"\frac{{\partial {m[1]}}}{{\partial {m[2]}}}",
+    ),
+    (_SYMBOL, lambda m: f"{m[1]}^{{{m[2]}}}_{{{m[3]}}}"),
+    (r"\bdelta\b", lambda m: r"\delta"),
+    (r"\b2/(\w+) ", lambda m: rf"\frac{{2}}{{{m[1]}}} "),
+    (r"\bsum_(\w)", lambda m: rf"\sum_{{{m[1]}}}"),
+    (r"\by_(\w+)", lambda m: f"y_{{{m[1]}}}"),
+    (r"\b(?:Phi|phi|exp)\b", lambda m: "\\" + m[0]),
+    (r" \* ", lambda m: r" \cdot "),
+    (r"\binf\b", lambda m: r"\infty"),
+    (r"\b(?:nan|else|for|since|at)\b", lambda m: rf"\text{{ {m[0]} }}"),
+    (r"<=", lambda m: r"\le"),
+)
 
 
 def aligned(lines: Sequence[str]) -> str:
-    rows = " \\\\\n".join(_tex(line) for line in lines)
+    """The lines as an `aligned` block, to be put between dollars."""
+    rows = " \\\\\n".join(_row(line) for line in lines)
     return f"\\begin{{aligned}}\n{rows}\n\\end{{aligned}}"
 
 
-def _tex(line: str) -> str:
-    """One line as a row of `aligned`."""
+def _row(line: str) -> str:
     line, _, comment = line.partition("  ")
     if line.startswith("..."):
-        return f"& \\text{{{line}}}"
+        return rf"& \text{{{line}}}"
     label, colon, rest = line.partition(": ")
     if colon:
-        return f"& \\text{{{label}:}}\\quad {_symbols(rest)}"
-    text = _symbols(line).replace(" = ", " &= ", 1)
-    if "&" not in text:
-        text = f"& {text}"
-    return text + (f" \\quad \\text{{{_plain(comment)}}}" if comment else "")
+        return rf"& \text{{{label}: }} {_tex(rest)}"
+    left, equals, right = line.partition(" = ")
+    row = f"{_tex(left)} &= {_tex(right)}" if equals else f"& {_tex(line)}"
+    if not comment:
+        return row
+    said = _tex(comment) if comment.startswith(("since ", "at ")) else rf"\text{{{comment}}}"
+    return rf"{row} \quad {said}"
 
 
-def _symbols(text: str) -> str:
-    symbol = r"(delta|[a-z])\^(\d+)_(\w+(?:,\w+)?)"
-    sides = {"delta": r"\delta"}
-
-    def indexed(match: re.Match[str]) -> str:
-        letter, layer, unit = match.groups()
-        return f"{sides.get(letter, letter)}^{{{layer}}}_{{{unit}}}"
-
-    def fraction(match: re.Match[str]) -> str:
-        top = match.group(1) or "C"
-        return rf"\frac{{\partial {top}}}{{\partial {match.group(2)}}}"
-
-    text = re.sub(
-        r"(\d)e([+-])0*(\d+)", lambda m: f"{m[1]} \\times 10^{{{m[2].strip('+')}{m[3]}}}", text
-    )
-    text = re.sub(r"(?<![\w^])d(?:C|(z\^\d+_\d+))/d([a-z]\^\d+_\w+(?:,\w+)?)", fraction, text)
-    text = re.sub(symbol, indexed, text)
-    text = re.sub(r"(?<=2)/(\w+)", r" / \1 \\,", text)
-    text = re.sub(r"sum_(\w)", r"\\sum_{\1}", text)
-    text = re.sub(r"y_(\w+)", r"y_{\1}", text)
-    text = re.sub(r"\b(?:Phi|phi|exp)\b", lambda m: "\\" + m[0], text)
-    text = text.replace(" * ", r" \cdot ").replace("else", r"\text{else}")
-    return text.replace(" for ", r"\ \text{for}\ ").replace(", s the sigmoid", "")
-
-
-def _plain(text: str) -> str:
-    """A comment, its symbols between dollars."""
-    return re.sub(r"[a-z]\^\d+_\d+", lambda m: f"${_symbols(m[0])}$", text).replace("n_L", "$n_L$")
+def _tex(text: str) -> str:
+    for pattern, written in _TEX:
+        text = re.sub(pattern, written, text)
+    return text
