@@ -32,7 +32,8 @@ demo: $(BUILT)  ## train a network on the diabetes table and check its derivativ
 
 docs: $(VENV)/.test  ## the site with the lecture's chapters, docs/_build/index.html
 	$(BIN)/python docs/pages.py
-	$(BIN)/python -m sphinx --quiet --fail-on-warning --builder html docs docs/_build
+	@rm -rf docs/_build
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
 	@echo docs/_build/index.html
 
 test: test-cpp test-python lint  ## C++ tests, Python tests, lint
