@@ -352,6 +352,33 @@ def test_explain_shows_every_number_of_a_sample():
     assert "C = 0.16592." in text
 
 
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_the_factors_in_the_formulas_are_those_of_the_numbers(reduction):
+    neuron, (X, y), loss = unit("tanh", 1), data(4, 1), cr.MSE(reduction)
+    g, text = neuron.gradient(X, y, loss), neuron.explain(X, y, loss)
+    slopes = g.residual * g.act_prime
+
+    def value(factor):
+        return eval((factor or "1").replace("m", "4"))
+
+    outer, inner = re.search(r"dC/db   = (.*?) ?sum_i (2 )?e_i", text).groups()
+    assert value(outer) * value(inner) * slopes.sum() == pytest.approx(g.db, rel=1e-13)
+    head = re.search(r"f'\(z\)  +(2 )?e f'\(z\)  +times x_1", text)
+    assert value(head.group(1)) * slopes[0] == pytest.approx(g.db_per_sample[0], rel=1e-15)
+    each = re.search(r"dC/de_i = (.*) e_i ", text).group(1)
+    assert value(each) * slopes.sum() == pytest.approx(g.db, rel=1e-13)
+    cost = re.search(r"  C = (.*?) ?sum_i \(a_i - y_i\)\^2", text).group(1)
+    assert value(cost.replace("2 m", "8")) * (g.residual**2).sum() == pytest.approx(g.cost)
+    latex = neuron.latex(loss=loss)
+    for pattern, expected, terms in (
+        (r"C &= (.*)\\sum", g.cost, g.residual**2),
+        (r"partial b\} &= (.*)\\sum", g.db, slopes),
+    ):
+        factor = re.search(pattern, latex).group(1).replace("2m", "2*m")
+        factor = re.sub(r"\\frac\{(.*)\}\{(.*)\}", r"\1/(\2)", factor)
+        assert value(factor) * terms.sum() == pytest.approx(expected, rel=1e-13)
+
+
 def test_explain_says_how_the_error_is_magnified():
     neuron = cr.Neuron([1.0, 2.0], 0.25, "relu")
     assert "x_1 : x_2 = 8 : 0.125 = 64" in neuron.explain([8.0, 0.125], 1.0)

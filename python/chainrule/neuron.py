@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import neuron_text, reference
+from . import neuron_latex, neuron_text, reference
 from .arrays import all_finite, as_array, as_matrix, as_ndarray
 from .errors import DivergedError, shown, whole_number
 from .layers import MAX_UNITS, Dense
@@ -445,16 +445,16 @@ class Neuron:
             missing = "X" if X is None else "y"
             raise TypeError(f"latex needs both X and y, or neither; {missing} is missing")
         if X is None:
-            return neuron_text.latex(self.w, self.b, self.activation, loss)
+            return neuron_latex.block(self.w, self.b, self.activation, loss)
         x, y, _ = self._data(X, y)
-        most = neuron_text.LATEX_MOST
+        most = neuron_latex.MOST
         if max(x.shape) > most:
             raise ValueError(
                 f"latex shows numbers for at most {most} samples and {most} inputs, "
                 f"got X of shape {x.shape}; without X and y it shows the formulas"
             )
         g = self.gradient(x, y, loss)
-        return neuron_text.latex(self.w, self.b, self.activation, loss, x, y[:, 0], g)
+        return neuron_latex.block(self.w, self.b, self.activation, loss, x, y[:, 0], g)
 
     def to_network(self, dtype: Any = "float64") -> Network:
         """The same neuron as a `Network` of one layer with one unit; its parameters are copies."""
