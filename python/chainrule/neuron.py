@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import neuron_text, reference
+from . import neuron_latex, neuron_text, reference
 from .arrays import all_finite, as_array, as_matrix, as_ndarray
 from .errors import DivergedError, shown, whole_number
 from .layers import MAX_UNITS, Dense
@@ -214,7 +214,7 @@ class Neuron:
             An output is not finite.
         """
         x, single = self._inputs(X, empty=True)
-        a: Array = self._net.predict(x)[:, 0]
+        a: Array = self._finite(lambda: self._net.predict(x), "an output")[:, 0]
         return float(a[0]) if single else a
 
     __call__ = a
@@ -334,7 +334,11 @@ class Neuron:
                 "ask for fewer steps and call fit again"
             ) from None
         for k in range(steps + 1):
-            g = self._finite(lambda: self._net.gradient(x, y, loss), k)
+            try:
+                g = self._net.gradient(x, y, loss)
+            except DivergedError:
+                last = costs[k - 1] if k else math.nan
+                raise _diverged(k, rate, last, "w and b are the last finite ones") from None
             w[k], b[k], costs[k] = self.w, self.b, g.cost
             norms[k] = math.hypot(*g.theta)
             if k < steps:
@@ -441,16 +445,16 @@ class Neuron:
             missing = "X" if X is None else "y"
             raise TypeError(f"latex needs both X and y, or neither; {missing} is missing")
         if X is None:
-            return neuron_text.latex(self.w, self.b, self.activation, loss)
+            return neuron_latex.block(self.w, self.b, self.activation, loss)
         x, y, _ = self._data(X, y)
-        most = neuron_text.LATEX_MOST
+        most = neuron_latex.MOST
         if max(x.shape) > most:
             raise ValueError(
                 f"latex shows numbers for at most {most} samples and {most} inputs, "
                 f"got X of shape {x.shape}; without X and y it shows the formulas"
             )
         g = self.gradient(x, y, loss)
-        return neuron_text.latex(self.w, self.b, self.activation, loss, x, y[:, 0], g)
+        return neuron_latex.block(self.w, self.b, self.activation, loss, x, y[:, 0], g)
 
     def to_network(self, dtype: Any = "float64") -> Network:
         """The same neuron as a `Network` of one layer with one unit; its parameters are copies."""
@@ -498,16 +502,14 @@ class Neuron:
             )
         return x, as_matrix(raw.reshape(-1, 1), "y", np.float64), single
 
-    def _finite(self, passes: Callable[[], Any], step: int | None = None) -> Any:
+    def _finite(self, passes: Callable[[], Any], what: str = "the cost or a derivative") -> Any:
         """What `passes` gives; its DivergedError in the words of a neuron."""
         try:
             return passes()
         except DivergedError:
-            where = "" if not step else f" after step {step}"
             raise DivergedError(
-                f"the cost or a derivative is not finite{where}: X, y, w or b are too large, or "
-                "w or b is not finite; neuron.z(X) shows more",
-                step=step,
+                f"{what} is not finite: X, y, w or b are too large, or w or b is not finite; "
+                "neuron.z(X) shows more"
             ) from None
 
     def _descend(self, trainer: Trainer, x: Array, y: Array, step: int = 1) -> float:
@@ -515,16 +517,11 @@ class Neuron:
         try:
             cost = trainer.step(x, y)
         except DivergedError:
-            cost = math.inf
+            cost = math.nan
         if not (math.isfinite(cost) and all_finite(self._net.theta)):
             self._net.theta[...] = before
-            raise DivergedError(
-                f"step {step} diverged: the cost, w or b is not finite. w and b are as they were "
-                f"before it; try a smaller learning_rate (it was "
-                f"{trainer.optimizer.learning_rate:g}), or scale the inputs",
-                step=step,
-                cost=cost if math.isfinite(cost) else math.nan,
-            )
+            kept = "w and b are as they were before it"
+            raise _diverged(step, trainer.optimizer, cost, kept)
         return cost
 
     def _apart(self, array: Array) -> Array:
@@ -544,3 +541,13 @@ def _bias(b: Any) -> float:
     if not math.isfinite(value):
         raise ValueError(f"b must be finite, got {shown(b)}")
     return value
+
+
+def _diverged(step: int, rate: SGD, cost: float, kept: str) -> DivergedError:
+    where = f"step {step} of the descent diverged" if step else "the start is too far away"
+    return DivergedError(
+        f"{where}: the cost, a derivative, w or b is not finite. {kept}; try a smaller "
+        f"learning_rate (it was {rate.learning_rate:g}), or scale the inputs",
+        step=step or None,
+        cost=cost,
+    )

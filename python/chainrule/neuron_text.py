@@ -1,4 +1,4 @@
-"""What a neuron says of itself: the page of `Neuron.explain`, its LaTeX, the path of a descent.
+"""What a neuron says of itself: the page of `Neuron.explain`, and the table of a descent.
 
 Text only: all numbers come from the caller. Called by `neuron`.
 """
@@ -6,7 +6,7 @@ Text only: all numbers come from the caller. Called by `neuron`.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,41 +19,20 @@ Array = NDArray[Any]
 SHOWN_SAMPLES = 8  # rows of a table
 SHOWN_INPUTS = 4  # columns x_k of a table
 TABLE_WIDTH = 100
-LATEX_MOST = 8  # samples and inputs with numbers in LaTeX
 
 SATURATED = 1e-3  # f'(z) of a sigmoid or a tanh below this share of its largest value
 UNEVEN = 10  # inputs that differ by more than this want scaling
 
-# f(z) and f'(z) as text, f(z) and f'(z) as LaTeX.
+# f(z), f'(z).
 FORMULAS = {
-    "identity": ("z", "1", "z", "1"),
-    "relu": (
-        "max(0, z)",
-        "1 for z > 0, else 0",
-        r"\max(0, z)",
-        r"\begin{cases} 1 & z > 0 \\ 0 & z \le 0 \end{cases}",
-    ),
-    "leaky_relu": (
-        "z for z > 0, else 0.01 z",
-        "1 for z > 0, else 0.01",
-        r"\begin{cases} z & z > 0 \\ 0.01\, z & z \le 0 \end{cases}",
-        r"\begin{cases} 1 & z > 0 \\ 0.01 & z \le 0 \end{cases}",
-    ),
-    "sigmoid": ("1 / (1 + exp(-z))", "a (1 - a)", r"\frac{1}{1 + e^{-z}}", "a\\,(1 - a)"),
-    "tanh": ("tanh(z)", "1 - a^2", r"\tanh z", "1 - a^2"),
-    "softplus": (
-        "log(1 + exp(z))",
-        "1 / (1 + exp(-z))",
-        r"\ln(1 + e^{z})",
-        r"\frac{1}{1 + e^{-z}}",
-    ),
-    "gelu": ("z Phi(z)", "Phi(z) + z phi(z)", r"z\,\Phi(z)", r"\Phi(z) + z\,\varphi(z)"),
-    "silu": (
-        "z s(z), s the sigmoid",
-        "s(z) (1 + z s(-z))",
-        r"z\,\sigma(z)",
-        r"\sigma(z)\,(1 + z\,\sigma(-z))",
-    ),
+    "identity": ("z", "1"),
+    "relu": ("max(0, z)", "1 for z > 0, else 0"),
+    "leaky_relu": ("z for z > 0, else 0.01 z", "1 for z > 0, else 0.01"),
+    "sigmoid": ("1 / (1 + exp(-z))", "a (1 - a)"),
+    "tanh": ("tanh(z)", "1 - a^2"),
+    "softplus": ("log(1 + exp(z))", "1 / (1 + exp(-z))"),
+    "gelu": ("z Phi(z)", "Phi(z) + z phi(z)"),
+    "silu": ("z s(z), s the sigmoid", "s(z) (1 + z s(-z))"),
 }
 _LARGEST_SLOPE = {"sigmoid": 0.25, "tanh": 1.0}
 
@@ -68,8 +47,6 @@ _COST = {
     "sum": "sum_i (a_i - y_i)^2",
     "half_mean": "1/(2 m) sum_i (a_i - y_i)^2",
 }
-_LATEX_FACTORS = {"mean": r"\frac{2}{m}", "sum": "2", "half_mean": r"\frac{1}{m}"}
-_LATEX_COST = {"mean": r"\frac{1}{m}", "sum": "", "half_mean": r"\frac{1}{2m}"}
 
 
 class Text(str):
@@ -81,7 +58,7 @@ class Text(str):
         return str(self)
 
 
-class _Gradient(Protocol):
+class Gradient(Protocol):
     """What `neuron.NeuronGradient` holds for many samples."""
 
     @property
@@ -110,7 +87,7 @@ def number(value: float) -> str:
 
 
 def explain(
-    w: Array, b: float, activation: str, X: Array, y: Array, g: _Gradient, loss: MSE
+    w: Array, b: float, activation: str, X: Array, y: Array, g: Gradient, loss: MSE
 ) -> Text:
     """The page of `Neuron.explain`; X is (m, n), y (m,), and `g` has an axis of samples."""
     lines = [
@@ -125,7 +102,7 @@ def explain(
 
 def _formulas(w: Array, b: float, activation: str, cost: float, loss: MSE) -> list[str]:
     n = len(w)
-    f, f_prime, _, _ = FORMULAS[activation]
+    f, f_prime = FORMULAS[activation]
     whole, each, _ = _FACTORS[loss.reduction]
     sums = (
         " + ".join(f"w_{k} x_{k}" for k in range(1, n + 1))
@@ -158,7 +135,7 @@ def _formulas(w: Array, b: float, activation: str, cost: float, loss: MSE) -> li
     ]
 
 
-def _table(X: Array, y: Array, g: _Gradient, loss: MSE) -> list[str]:
+def _table(X: Array, y: Array, g: Gradient, loss: MSE) -> list[str]:
     m, n = X.shape
     inputs, rows = min(n, SHOWN_INPUTS), min(m, SHOWN_SAMPLES)
     ks = range(1, inputs + 1)
@@ -198,7 +175,7 @@ def _ruled(table: Sequence[Sequence[str]], more: list[str], totals: int) -> list
     return [head, rule, *body[:end], *more, *([rule, *body[end:]] if totals else [])]
 
 
-def _remarks(activation: str, X: Array, g: _Gradient) -> list[str]:
+def _remarks(activation: str, X: Array, g: Gradient) -> list[str]:
     n = X.shape[1]
     remarks = []
     dead = activation == "relu" and bool((g.z <= 0).all())
@@ -248,7 +225,7 @@ def _activity(dead: bool, z: Array) -> str:
     return f"Active (z > 0) at {active} of {m} samples; the others add exactly 0."
 
 
-def _magnified(X: Array, g: _Gradient) -> list[str]:
+def _magnified(X: Array, g: Gradient) -> list[str]:
     if len(X) == 1:
         return _ratio(X[0], g) if float(g.db_per_sample[0]) else []
     remarks = [
@@ -270,7 +247,7 @@ def _magnified(X: Array, g: _Gradient) -> list[str]:
     return remarks
 
 
-def _ratio(x: Array, g: _Gradient) -> list[str]:
+def _ratio(x: Array, g: Gradient) -> list[str]:
     remarks = [
         "One sample: all derivatives have the same factor, so they stand to each other "
         "like the inputs."
@@ -306,84 +283,6 @@ def path(w: Array, b: Array, cost: Array, norm: Array, learning_rate: float) -> 
     if n > len(inputs):
         lines.append(f"(of {n} weights the first {len(inputs)} are shown)")
     return "\n".join([f"Gradient descent, learning_rate {learning_rate:g}", *lines])
-
-
-def latex(
-    w: Array,
-    b: float,
-    activation: str,
-    loss: MSE,
-    X: Array | None = None,
-    y: Array | None = None,
-    g: _Gradient | None = None,
-) -> str:
-    """The block of `Neuron.latex`, with numbers when there are data."""
-    n = len(w)
-    _, _, f, f_prime = FORMULAS[activation]
-    factor, cost = _LATEX_FACTORS[loss.reduction], _LATEX_COST[loss.reduction]
-    sums = (
-        " + ".join(rf"w_{{{k}}} x_{{i,{k}}}" for k in range(1, n + 1))
-        if n <= SHOWN_INPUTS
-        else (rf"\sum_{{k=1}}^{{{n}}} w_k x_{{i,k}}")
-    )
-    total = r"\sum_{i=1}^{m}"
-    rows = [
-        rf"z_i &= {sums} + b",
-        rf"a_i &= f(z_i), \quad f(z) = {f}, \quad f'(z) = {f_prime}",
-        r"e_i &= a_i - y_i",
-        rf"C &= {cost}{total} e_i^2",
-        rf"\frac{{\partial C}}{{\partial w_k}} &= {factor}{total} e_i\, f'(z_i)\, x_{{i,k}}",
-        rf"\frac{{\partial C}}{{\partial b}} &= {factor}{total} e_i\, f'(z_i)",
-    ]
-    if X is not None and y is not None and g is not None:
-        rows += _latex_numbers(w, b, loss, X, y, g)
-    body = " \\\\\n".join(rows)
-    return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
-
-
-def _latex_numbers(
-    w: Array, b: float, loss: MSE, X: Array, y: Array, g: _Gradient
-) -> Iterable[str]:
-    m, n = X.shape
-    for i in range(m):
-        terms = [rf"{_factor(w[k])} \cdot {_factor(X[i, k])}" for k in range(n)]
-        yield rf"z_{{{i + 1}}} &= {' + '.join(terms)} + {_factor(b)} = {_tex(g.z[i])}"
-        yield (
-            rf"a_{{{i + 1}}} &= {_tex(g.a[i])}, \quad e_{{{i + 1}}} = {_tex(g.a[i])} - "
-            rf"{_factor(y[i])} = {_tex(g.residual[i])}, \quad "
-            rf"f'(z_{{{i + 1}}}) = {_tex(g.act_prime[i])}"
-        )
-    before = {"mean": rf"\frac{{1}}{{{m}}}", "sum": "", "half_mean": rf"\frac{{1}}{{{2 * m}}}"}
-    squares = " + ".join(f"{_factor(e)}^2" for e in g.residual)
-    yield rf"C &= {before[loss.reduction]} \left( {squares} \right) = {_tex(g.cost)}"
-    before["mean"] = rf"\frac{{2}}{{{m}}}"
-    before["sum"] = "2"
-    before["half_mean"] = rf"\frac{{1}}{{{m}}}"
-    names = [*(f"w_{{{k + 1}}}" for k in range(n)), "b"]
-    for k, (name, value) in enumerate(zip(names, [*g.dw, g.db], strict=True)):
-        terms = [
-            rf"{_factor(e)} \cdot {_factor(slope)}"
-            + (rf" \cdot {_factor(X[i, k])}" if k < n else "")
-            for i, (e, slope) in enumerate(zip(g.residual, g.act_prime, strict=True))
-        ]
-        yield (
-            rf"\frac{{\partial C}}{{\partial {name}}} &= {before[loss.reduction]} "
-            rf"\left( {' + '.join(terms)} \right) = {_tex(value)}"
-        )
-
-
-def _tex(value: float) -> str:
-    text = number(value)
-    if "e" not in text:
-        return text
-    mantissa, exponent = text.split("e")
-    return rf"{mantissa} \times 10^{{{int(exponent)}}}"
-
-
-def _factor(value: float) -> str:
-    """A number inside a product, a sum or a power: in brackets when it needs them."""
-    text = _tex(value)
-    return rf"\left({text}\right)" if text.startswith("-") or "times" in text else text
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
