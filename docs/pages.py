@@ -4,7 +4,7 @@ A page (README.md, docs/lecture/*.md) has ```python blocks; a ```text block afte
 one prints. The blocks of a page share one namespace, from top to bottom. A picture of the page,
 ![...](name.png), is made by its code.
 
-    python docs/pages.py            compare the chapters with what they print
+    python docs/pages.py            compare the pages with what they print
     python docs/pages.py --write    write what they print, and their pictures, into them
 """
 
@@ -111,12 +111,12 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 2
     stale = 0
-    for page in sorted(LECTURE.glob("*.md")):
+    for page in (ROOT / "README.md", *sorted(LECTURE.glob("*.md"))):
         with tempfile.TemporaryDirectory() as folder:
             new = written(page, run(page, Path(folder)))
             if arguments:
                 for name in pictures(new):
-                    (LECTURE / name).write_bytes((Path(folder) / name).read_bytes())
+                    (page.parent / name).write_bytes((Path(folder) / name).read_bytes())
         if new != page.read_text(encoding="utf-8"):
             stale += 1
             print(f"{page.name}: {'rewritten' if arguments else 'prints something else'}")
