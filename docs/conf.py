@@ -24,11 +24,19 @@ html_copy_source = False
 html_show_copyright = False
 
 
+_PRIME = re.compile(r"<msup>(<mi>\w</mi>)<mi>&#x02032;</mi></msup>")
+_FUNCTION = r"<mi>(?:sin|cos|tanh|exp|ln)</mi>"
+_THIN = '<mspace width="0.17em" />'
+
+
 def _mathml(formula: str, display: str) -> str:
     made = latex2mathml.converter.convert(formula, display=display)
     # The sign of f' is raised by itself: as a superscript it would be raised twice.
-    prime = r'<mrow>\1<mo lspace="0" rspace="0">&#x02032;</mo></mrow>'
-    return re.sub(r"<msup>(<mi>\w</mi>)<mi>&#x02032;</mi></msup>", prime, made)
+    made = _PRIME.sub(r'<mrow>\1<mo lspace="0" rspace="0">&#x02032;</mo></mrow>', made)
+    # "cos y", not "cosy".
+    made = re.sub(rf"(?<!<msup>)({_FUNCTION})(?!<mo)", rf"\1{_THIN}", made)
+    made = re.sub(rf"(</(?:mi|mn|msup|msub)>)({_FUNCTION})", rf"\1{_THIN}\2", made)
+    return made.replace("<mo>&#x0007C;</mo>", '<mo lspace="0" rspace="0">&#x0007C;</mo>')
 
 
 def _inline(writer: Any, node: Any) -> None:
@@ -38,7 +46,7 @@ def _inline(writer: Any, node: Any) -> None:
 
 def _block(writer: Any, node: Any) -> None:
     formula = _mathml(node.astext(), "block")
-    writer.body.append(f'<div class="formula" tabindex="0">{formula}</div>\n')
+    writer.body.append(f'<div class="formula">{formula}</div>\n')
     raise SkipNode
 
 
