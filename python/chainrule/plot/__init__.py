@@ -7,8 +7,9 @@ and the command line.
 
 from .curves import SIGNATURE, cost
 from .differences import v_curve
-from .graphs import network, weights
+from .graphs import network
 from .layers import magnitudes
+from .matrices import weights
 from .planes import plane
 
 __all__ = ["SIGNATURE", "cost", "magnitudes", "network", "plane", "v_curve", "weights"]

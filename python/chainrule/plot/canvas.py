@@ -110,7 +110,7 @@ def log_axis(axis: Any, values: Array) -> float | None:
     if (values == 0).any():
         zero = float(10 ** max(bottom - gap, -320.0))
         ticks, labels = [zero, *ticks], ["0", *labels]
-        axis.axhline(zero, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
+        axis.axhline(zero, color=GREY, linewidth=0.8, linestyle=":", zorder=0, gid="zero")
         bottom -= gap
     axis.set_ylim(10 ** (bottom - 0.3 * gap), 10 ** (top + 0.3 * gap))
     axis.set_yticks(ticks, labels)

@@ -42,10 +42,14 @@ def cost(history: _History, path: canvas.Path | None = None) -> Figure:
     ------
     ImportError
         matplotlib is not installed.
+    TypeError
+        `history` is not a History.
     ValueError
         The history has no epochs, or the suffix is not one that matplotlib writes.
     """
-    if not history.cost:
+    if not hasattr(history, "cost"):
+        raise TypeError(f"history must be a History, got {type(history).__name__}")
+    if not len(history.cost):
         raise ValueError("history: 0 epochs, nothing to draw")
     figure = canvas.figure(path)
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""The network as a graph, and one weight matrix as a heat map beside it.
+"""The network as a graph.
 
 Edges are coloured by the weights or by dC/dw; units that are dead on the given samples are marked.
 Wide layers and deep networks are shortened with an ellipsis, so any size can be drawn.
@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arrays import Array
-from ..errors import one_of, shown, whole_number
+from ..errors import one_of
 from ..losses import Loss
 from . import canvas
+from .parameters import COLOURS, check_network, finite, symbol, trace_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_UNITS, MOST_LAYERS = 8, 9  # columns and units in a column that are drawn
 MOST_LABELS = 24  # edges with a label
-MOST_CELLS, MOST_NUMBERS = 500, 12  # rows and columns of a heat map; with numbers in the cells
-COLOURS = ("value", "derivative")
 
 
 def network(
@@ -71,15 +70,15 @@ def network(
     >>> figure = network(net)                                      # doctest: +SKIP
     >>> figure = network(net, X, Y, colour="derivative")           # doctest: +SKIP
     """
-    _is_network(net)
+    check_network(net)
     one_of(colour, "colour", COLOURS)
-    trace = _trace(net, X, Y, colour, loss)
+    trace = trace_of(net, X, Y, colour, loss)
     dead = set() if X is None else dead_units(net, trace)
     edges, biases = (trace.dW, trace.db) if colour == "derivative" else (net.W, net.b)
     layout = _Layout(net.n)
     drawn = list(_edges(layout, edges, colour))
     rings = {
-        (l, j): _finite(biases[l][j - 1], l, j, None, colour) for l, j in layout.units() if l > 0
+        (l, j): finite(biases[l][j - 1], l, j, None, colour) for l, j in layout.units() if l > 0
     }
     largest = max((abs(e.value) for e in drawn), default=0.0)
     beyond = max(map(abs, rings.values())) > largest  # a large bias must not make all edges pale
@@ -100,98 +99,6 @@ def network(
     return canvas.save(figure, path, "chainrule: the network")
 
 
-def weights(
-    net: Any,
-    l: int,
-    X: Any = None,
-    Y: Any = None,
-    path: canvas.Path | None = None,
-    *,
-    colour: str = "value",
-    loss: Loss = "mse",
-) -> Figure:
-    """Draw W^l as a heat map: row j is the unit it goes into, column k the one it comes from.
-
-    Parameters
-    ----------
-    net : Network
-    l : int
-        The layer, 1 to L.
-    X, Y : array_like, shapes (m, n_0) and (m, n_L), optional
-        Needed for the derivatives.
-    path : path, optional
-        Where to save the picture, as for `cost`.
-    colour : {"value", "derivative"}
-        w^l_j,k or dC/dw^l_j,k.
-    loss : {"mse"} or MSE
-        The cost of the derivatives.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Small matrices have the numbers in the cells, and negative cells of middling ones a dash.
-        Above 500 rows or columns a cell stands for a block, with the largest size in it.
-
-    Raises
-    ------
-    ImportError
-        matplotlib is not installed.
-    TypeError, ValueError
-        An argument is not as above, or an entry is not finite.
-    """
-    _is_network(net)
-    l = whole_number(l, "l", most=net.L)
-    one_of(colour, "colour", COLOURS)
-    trace = _trace(net, X, Y, colour, loss)
-    W = np.asarray(trace.dW[l] if colour == "derivative" else net.W[l], np.float64)
-    if not np.isfinite(W).all():
-        j, k = np.unravel_index(int(np.argmin(np.isfinite(W))), W.shape)
-        _finite(W[j, k], l, int(j) + 1, int(k) + 1, colour)
-    cells = _blocks(W)
-    rows, columns = cells.shape
-    largest = float(np.abs(cells).max()) or 1.0
-
-    ratio = min(3.0, max(1 / 3, W.shape[1] / W.shape[0]))
-    width = min(8.0, max(4.6, 4.2 * ratio + 1.6))
-    figure = canvas.figure(path, (width, min(7.0, max(3.0, (width - 1.8) / ratio + 1.2))))
-    axes: Any = figure.subplots()
-    aspect = "equal" if 1 / 3 <= W.shape[1] / W.shape[0] <= 3 else "auto"
-    image = axes.imshow(
-        cells,
-        cmap=canvas.signed_colours(),
-        vmin=-largest,
-        vmax=largest,
-        aspect=aspect,
-        extent=(0.5, W.shape[1] + 0.5, W.shape[0] + 0.5, 0.5),
-    )
-    if max(rows, columns) <= MOST_NUMBERS:
-        for (j, k), w in np.ndenumerate(cells):
-            pale = abs(w) < 0.6 * largest
-            axes.text(k + 1, j + 1, canvas.number(w, 4 if columns <= 6 else 3),
-                      ha="center", va="center", color=canvas.BLACK if pale else "white",
-                      fontsize=9 if columns <= 6 else 7)  # fmt: skip
-    elif max(rows, columns) <= 64:
-        rows_below, columns_below = np.nonzero(cells < 0)
-        axes.plot(columns_below + 1, rows_below + 1, linestyle="", marker="_", markersize=3, color=canvas.BLACK,
-                  markeredgewidth=0.6)  # fmt: skip
-    ticker = canvas.matplotlib("ticker")
-    for axis, n in ((axes.xaxis, W.shape[1]), (axes.yaxis, W.shape[0])):
-        axis.set_major_locator(
-            ticker.FixedLocator(np.arange(1, n + 1))
-            if n <= MOST_NUMBERS
-            else ticker.MaxNLocator(8, integer=True)
-        )
-    below = "input" if l == 1 else f"unit of layer {l - 1}"
-    axes.set_xlabel(f"column $k$: from {below} $k$")
-    axes.set_ylabel(f"row $j$: to unit $j$ of layer {l}")
-    symbol = _symbol(colour, f"{l}", "j,k")
-    what = f"$W^{{{l}}}$" if colour == "value" else rf"$\partial C/\partial W^{{{l}}}$"
-    axes.set_title(f"{what}, {W.shape[0]} by {W.shape[1]}")
-    bar = figure.colorbar(image, ax=axes, shrink=0.85)
-    bar.set_label(symbol if cells.size == W.size else f"{symbol}, the largest of each block")
-    return canvas.save(figure, path, "chainrule: a weight matrix")
-
-
 def dead_units(net: Any, trace: Any) -> set[tuple[int, int]]:
     """The relu units (l, j), from 1, with z <= 0 for all samples of the trace."""
     return {
@@ -200,51 +107,6 @@ def dead_units(net: Any, trace: Any) -> set[tuple[int, int]]:
         if layer.activation == "relu"
         for j in np.flatnonzero((trace.z[l] <= 0).all(axis=0))
     }
-
-
-def _is_network(net: Any) -> None:
-    if not all(hasattr(net, name) for name in ("W", "b", "n", "layers", "trace")):
-        raise TypeError(f"net must be a Network, got {shown(net)} ({type(net).__name__})")
-
-
-def _trace(net: Any, X: Any, Y: Any, colour: str, loss: Loss) -> Any:
-    """The trace where one is needed; without Y only its z is used."""
-    if colour == "derivative" and (X is None or Y is None):
-        missing = " and ".join(n for n, v in (("X", X), ("Y", Y)) if v is None)
-        raise ValueError(f'colour="derivative" needs X and Y, {missing} not given')
-    if X is None:
-        if Y is not None:
-            raise ValueError("Y was given without X")
-        return None
-    if Y is None:
-        Y = np.zeros((len(X), net.n[-1]))
-    return net.trace(X, Y, loss=loss)
-
-
-def _finite(value: Any, l: int, j: int, k: int | None, colour: str) -> float:
-    number = float(value)
-    if not np.isfinite(number):
-        name = f"b^{l}_{j}" if k is None else f"w^{l}_{j},{k}"
-        name = f"dC/d{name}" if colour == "derivative" else name
-        raise ValueError(f"{name} is {number}: only finite numbers can be drawn")
-    return number
-
-
-def _symbol(colour: str, l: str, index: str) -> str:
-    w = f"w^{{{l}}}_{{{index}}}"
-    return f"${w}$" if colour == "value" else rf"$\partial C/\partial {w}$"
-
-
-def _blocks(W: Array) -> Array:
-    """W, or when it is large the entry of largest size of each block."""
-    for axis in (0, 1):
-        step = -(-W.shape[axis] // MOST_CELLS)
-        if step > 1:
-            starts = np.arange(0, W.shape[axis], step)
-            high = np.maximum.reduceat(W, starts, axis=axis)
-            low = np.minimum.reduceat(W, starts, axis=axis)
-            W = np.where(high >= -low, high, low)
-    return W
 
 
 def _chosen(first: int, last: int, most: int) -> list[int | None]:
@@ -308,7 +170,7 @@ def _edges(layout: _Layout, W: Any, colour: str) -> Iterator[_Edge]:
         for j in column:
             for k in layout.columns[l - 1]:
                 if j is not None and k is not None:
-                    yield _Edge(l, j, k, _finite(W[l][j - 1, k - 1], l, j, k, colour))
+                    yield _Edge(l, j, k, finite(W[l][j - 1, k - 1], l, j, k, colour))
 
 
 def _width(value: float, largest: float) -> float:
@@ -346,7 +208,7 @@ def _label_edges(axes: Any, layout: _Layout, drawn: list[_Edge], colour: str) ->
         spots = tail[i] + (best + np.linspace(-half, half, 7))[:, None] * along[i]
         taken = np.concatenate([taken, spots])
         sign = "=" if colour == "value" else ":"  # the title says that it is the derivative
-        name = _symbol("value", str(e.l), f"{e.j},{e.k}")
+        name = symbol("value", str(e.l), f"{e.j},{e.k}")
         x, y = tail[i] + best * along[i]
         axes.text(
             x, y, f"{name} {sign} {canvas.number(e.value)}",
@@ -434,7 +296,7 @@ def _explain(
         canvas.matplotlib("cm").ScalarMappable(norm=norm, cmap=colours),
         ax=axes, shrink=0.8, pad=0.02, aspect=24, extend="both" if beyond else "neither",
     )  # fmt: skip
-    w, b = _symbol(colour, "l", "j,k"), _symbol(colour, "l", "j").replace("w", "b")
+    w, b = symbol(colour, "l", "j,k"), symbol(colour, "l", "j").replace("w", "b")
     bar.set_label(f"{w} (edges), {b} (rings)", fontsize=9)
     bar.ax.tick_params(labelsize=8)
     line = canvas.matplotlib("lines").Line2D

@@ -63,7 +63,7 @@ def magnitudes(trace: Any, path: canvas.Path | None = None) -> Figure:
                   markersize=5, label=_label(name, size))  # fmt: skip
         if zero is not None and (size == 0).any():
             axes.plot(l[size == 0], np.full((size == 0).sum(), zero), linestyle="", color=colour,
-                      marker=marker, markersize=7 if marker == "o" else 4,
+                      marker=marker if L <= 60 else "|", markersize=7 if marker == "o" else 4,
                       markerfacecolor="none", clip_on=False)  # fmt: skip
     lost = sorted({int(k) for size in sizes.values() for k in l[~np.isfinite(size)]})
     if lost:

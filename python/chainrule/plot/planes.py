@@ -7,6 +7,7 @@ Any object with `w`, `b` and `activation` will do, and a network of one unit.
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,69 +15,12 @@ import numpy as np
 from .. import reference
 from ..arrays import Array, as_array, as_matrix, as_ndarray
 from ..errors import one_of, shown
-from ..losses import Loss, checked_loss
+from ..losses import Loss
 from . import canvas
+from .bowl import Bowl
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-SIDE = 121  # points of the grid along each axis
-WORK = {"gelu": 3e6}  # points times samples: erf is slow in the reference
-MOST_WORK = 6e7
-
-
-class _Bowl:
-    """C(w_1, w_2) of one neuron at a fixed b, and its gradient."""
-
-    def __init__(self, b: float, activation: str, X: Array, y: Array, loss: Loss) -> None:
-        self.b, self.activation, self.X, self.y = b, activation, X, y
-        self.f, self.df = reference.ACTIVATIONS[activation]
-        self.divisor = checked_loss(loss).divisor(len(y), 1)
-
-    def cost(self, w: Array) -> Array:
-        """The cost at each row of w (p, 2), shape (p,)."""
-        rows = max(1, 1_000_000 // len(self.X))
-        C = np.empty(len(w))
-        for start in range(0, len(w), rows):
-            z = w[start : start + rows] @ self.X.T + self.b
-            C[start : start + rows] = ((self.f(z) - self.y) ** 2).sum(axis=1) / self.divisor
-        return C
-
-    def gradient(self, w: Array) -> Array:
-        z = self.X @ w + self.b
-        return np.asarray(2 / self.divisor * ((self.f(z) - self.y) * self.df(z)) @ self.X)
-
-    def grid(self, window: tuple[float, float, float, float]) -> tuple[Array, Array, Array]:
-        """w_1 (n,), w_2 (n,) and the cost (n, n), one row per w_2."""
-        work = WORK.get(self.activation, MOST_WORK) / len(self.X)
-        side = int(min(SIDE, max(21, math.sqrt(work))))
-        w1 = np.linspace(window[0], window[1], side)
-        w2 = np.linspace(window[2], window[3], side)
-        w = np.stack(np.meshgrid(w1, w2), axis=-1).reshape(-1, 2)
-        return w1, w2, self.cost(w).reshape(side, side)
-
-    def minimum(self) -> Array | None:
-        """The exact minimum of a linear neuron; None for others, or when it is not one point."""
-        if self.activation != "identity":
-            return None
-        solution, _, rank, _ = np.linalg.lstsq(self.X, self.y - self.b, rcond=None)
-        return np.asarray(solution) if rank == 2 else None
-
-    def lowest(self, w1: Array, w2: Array, C: Array) -> Array | None:
-        """The lowest point of the picture, refined; None at the edge and on a flat bottom."""
-        i, j = np.unravel_index(int(np.argmin(C)), C.shape)
-        if i in {0, len(w2) - 1} or j in {0, len(w1) - 1}:
-            return None
-        bottom = C.min() + 1e-9 * (C.max() - C.min())
-        if np.count_nonzero(bottom >= C) > 4:
-            return None
-        best, reach = np.array([w1[j], w2[i]]), 1.5 * np.array([w1[1] - w1[0], w2[1] - w2[0]])
-        offsets = np.stack(np.meshgrid(*2 * [np.linspace(-1, 1, 9)]), axis=-1).reshape(-1, 2)
-        for _ in range(18):
-            around = best + reach * offsets
-            best = around[int(np.argmin(self.cost(around)))]
-            reach = reach * 0.5
-        return np.asarray(best)
 
 
 def plane(
@@ -130,8 +74,13 @@ def plane(
     >>> figure = plane(neuron, X, y, "plane.png")        # doctest: +SKIP
     >>> figure = plane(neuron, X, y, descent=way)        # doctest: +SKIP
     """
+    if path is not None and not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"path must be the name of a file or None, got {type(path).__name__}; "
+            "the way of a descent is the argument descent"
+        )
     w, b, activation, X, y = _checked(neuron, X, y)
-    bowl = _Bowl(b, activation, X, y, loss)
+    bowl = Bowl(b, activation, X, y, loss)
     way, b_way = _way(descent)
     start = way[0] if len(way) else w
     if at is not None:
@@ -158,6 +107,8 @@ def plane(
     if C.count() == 0:
         raise ValueError("the cost is finite nowhere in the window; scale X and y")
 
+    if best is not None and not _inside(best, window):
+        best = C_best = None
     figure = canvas.figure(path, (8.6, 5.4))
     axes: Any = figure.subplots()
     drawn = _contours(axes, w1, w2, C, C_start, C_best)
@@ -165,7 +116,7 @@ def plane(
     if g.any():
         _arrows(axes, start, g, arrow)
     axes.plot(*start, "o", color=canvas.BLACK, markersize=6, zorder=6)
-    if best is not None and _inside(best, window):
+    if best is not None:
         axes.plot(*best, "*", color=canvas.BLACK, markersize=13, zorder=5)
     axes.set_xlim(window[0], window[1])
     axes.set_ylim(window[2], window[3])
@@ -175,6 +126,8 @@ def plane(
     name = activation if activation != "identity" else "linear"
     axes.set_title(f"Cost $C(w_1, w_2)$ of a {name} neuron, $b$ = {canvas.number(b)} fixed")
     marks = _legend(start, g, arrow, C_start, best, C_best, way, bowl, drawn)
+    if not _inside(start, window):
+        marks[0] = (marks[0][0], f"{marks[0][1]}\n(outside the window)")
     if b_way is not None and np.ptp(b_way) > 0:
         marks[-1] = (marks[-1][0], f"{marks[-1][1]}\n($b$ moved too, not drawn)")
     axes.legend(
@@ -238,9 +191,11 @@ def _way(descent: Any) -> tuple[Array, Array | None]:
 
 def _window(window: Any) -> tuple[float, float, float, float]:
     low1, high1, low2, high2 = as_array(window, "window", np.float64, (4,)).tolist()
-    if not (low1 < high1 and low2 < high2):
+    least = 1e-9 * max(abs(low1), abs(high1), abs(low2), abs(high2))
+    if not (high1 - low1 > least and high2 - low2 > least):
         raise ValueError(
-            "window must be (w_1 low, w_1 high, w_2 low, w_2 high), each low below its high; "
+            "window must be (w_1 low, w_1 high, w_2 low, w_2 high), each low clearly below its "
+            "high; "
             f"got {shown(window)}"
         )
     return low1, high1, low2, high2
@@ -371,7 +326,7 @@ def _legend(
     best: Array | None,
     C_best: float | None,
     way: Array,
-    bowl: _Bowl,
+    bowl: Bowl,
     contour: bool,
 ) -> list[tuple[Any, str]]:
     """The marks and what they mean, with their numbers."""
@@ -403,7 +358,7 @@ def _legend(
             ),
             (
                 line([], [], color=canvas.BLUE, linewidth=2.2),
-                f"$-\\nabla C$: steepest descent\n(all arrows drawn {scale:g} times)",
+                f"$-\\nabla C$: steepest descent\n(arrows at {n(scale)} of their length)",
             ),
         ]
     else:
@@ -413,7 +368,7 @@ def _legend(
         marks.append(
             (
                 line([], [], color=canvas.BLACK, marker="*", markersize=11, linestyle=""),
-                f"{kind}\n{point(best)}, $C$ = {n(C_best)}",
+                f"{kind}\n{point(best)}\n$C$ = {n(C_best)}",
             )
         )
     if len(way):
@@ -422,7 +377,7 @@ def _legend(
         marks.append(
             (
                 line([], [], color=canvas.BLACK, marker="o", markersize=3, linewidth=1.2),
-                f"descent, {steps} step{'' if steps == 1 else 's'}, to\n{point(way[-1])}, "
+                f"descent, {steps} step{'' if steps == 1 else 's'}, to\n{point(way[-1])}\n"
                 f"$C$ = {n(end)}",
             )
         )
