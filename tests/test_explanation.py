@@ -22,7 +22,9 @@ CASES = {
 
 
 def network(case, dtype="float64"):
-    layers = [cr.Dense(n, f) for n, f in zip(case["sizes"][1:], case["activations"], strict=True)]
+    layers = [
+        cr.Dense(n, f) for n, f in zip(case["sizes"][1:], case["activations"], strict=True)
+    ]
     net = cr.Network(layers, case["sizes"][0], dtype=dtype)
     for l in range(1, net.L + 1):
         net.W[l], net.b[l] = case["W"][l - 1], case["b"][l - 1]
