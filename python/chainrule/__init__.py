@@ -4,7 +4,7 @@
 >>> net = cr.Network([cr.Dense(64, "relu"), cr.Dense(1)], n_inputs=10)
 """
 
-from . import plot, reference
+from . import calculus, plot, reference
 from ._core import __version__
 from .errors import DivergedError, FormatError
 from .explanation import Explanation
@@ -36,6 +36,7 @@ __all__ = [
     "Trace",
     "Trainer",
     "__version__",
+    "calculus",
     "get_num_threads",
     "gradcheck",
     "info",
