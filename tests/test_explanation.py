@@ -22,9 +22,7 @@ CASES = {
 
 
 def network(case, dtype="float64"):
-    layers = [
-        cr.Dense(n, f) for n, f in zip(case["sizes"][1:], case["activations"], strict=True)
-    ]
+    layers = [cr.Dense(n, f) for n, f in zip(case["sizes"][1:], case["activations"], strict=True)]
     net = cr.Network(layers, case["sizes"][0], dtype=dtype)
     for l in range(1, net.L + 1):
         net.W[l], net.b[l] = case["W"][l - 1], case["b"][l - 1]
@@ -127,7 +125,7 @@ def test_the_steps_are_the_equations():
 
 
 def numbers_hold(line):
-    """Whether the last `left = right` of a line is true to the digits shown; None: no arithmetic."""
+    """Whether the last `left = right` of a line holds to the digits shown; None: no arithmetic."""
     line = re.sub(r"^sample \d+: ", "", line.split("  ")[0])
     left, equals, right = line.rpartition(" = ")
     left = left.rpartition(" = ")[2]
@@ -135,8 +133,9 @@ def numbers_hold(line):
         return None
     python = left.replace("^", "**").replace("exp", "math.exp")
     python = re.sub(r"(?<=[\d)]) \(", " * (", python)  # 2/4 (x - y), a (1 - a)
-    found, shown = eval(python, {"math": math}), float(right)  # noqa: S307
-    return math.isclose(found, shown, rel_tol=2e-4, abs_tol=1e-300)
+    found, shown = eval(python, {"math": math}), float(right)
+    cancels = 2e-6 if "1 - " in left else 0.0  # six digits of a are few of 1 - a
+    return math.isclose(found, shown, rel_tol=2e-4, abs_tol=cancels)
 
 
 @pytest.mark.parametrize("name", [n for n in CASES if n != "N19"])
@@ -190,11 +189,11 @@ def test_the_check_is_the_difference_of_the_reference():
 def test_a_wrong_derivative_does_not_agree(factor):
     t = traced("N07")
     for part in (*t.dW, *t.db):
-        part *= factor
+        part[...] *= factor
     for p in parameters(t):
         e = t.explain(*p)
         assert not e.agrees
-        assert e.check_error > 1e-4
+        assert e.check_error > 1e-5
         assert "THEY DO NOT AGREE" in e.text
         assert abs(e.path_sum - e.value) > 1e-4 * abs(e.value)  # and the paths do not, too
 
@@ -202,7 +201,7 @@ def test_a_wrong_derivative_does_not_agree(factor):
 def test_a_wrong_float32_derivative_does_not_agree():
     t = traced("N07", "float32")
     for part in (*t.dW, *t.db):
-        part *= np.float32(1.01)
+        part[...] *= np.float32(1.01)
     assert not any(t.explain(*p).agrees for p in parameters(t))
 
 
@@ -232,9 +231,14 @@ def test_a_kink_above_the_parameter_is_flagged_and_one_out_of_reach_is_not():
     assert flags == expected
     net.b[2] = [-0.9999, 0.0]  # near, but the step is smaller
     assert not any(net.trace([1.0], 0.0).explain(*p).kink for p in parameters(t))
-    assert not any(
-        net.trace([[1.0], [0.0]], [0.0, 0.0]).explain(1, 1, 1).kink for _ in range(1)
-    )  # the second sample: its input is 0, so its z cannot move
+
+
+def test_a_kink_that_the_parameter_cannot_move_is_not_flagged():
+    net = cr.Network([cr.Dense(1, "relu")], 1, dtype="float64")
+    net.W[1], net.b[1] = [[1.0]], [0.0]
+    t = net.trace([[1.0], [0.0]], [0.0, 0.0])  # z = 0 for the second sample, whose input is 0
+    assert not t.explain(1, 1, 1).kink
+    assert t.explain(1, 1).kink
 
 
 def test_a_derivative_too_small_for_a_difference_agrees():
@@ -336,7 +340,7 @@ def test_places_that_are_not_whole_numbers(place):
         traced("N07").explain(*place)
 
 
-# ------------------------------------------------------------------------------------ what it prints
+# -------------------------------------------------------------------------------- what it prints
 
 
 def test_a_small_trace_prints_its_matrices_and_a_large_one_does_not():
@@ -346,7 +350,7 @@ def test_a_small_trace_prints_its_matrices_and_a_large_one_does_not():
     assert "cost C = 0.253866" in small
     large = str(traced("N13"))
     assert "[[" not in large
-    assert len(large.splitlines()) == 10
+    assert len(large.splitlines()) == 11
     assert repr(traced("N13")).count("\n") == 0
 
 
@@ -365,7 +369,8 @@ def test_norms_of_numbers_whose_squares_overflow():
 
 
 def test_a_network_of_a_million_parameters(dtype):
-    net = cr.Network([cr.Dense(1000, "relu"), cr.Dense(900, "tanh"), cr.Dense(10)], 100, dtype)
+    layers = [cr.Dense(1000, "relu"), cr.Dense(900, "tanh"), cr.Dense(10)]
+    net = cr.Network(layers, 100, dtype)
     rng = np.random.default_rng(0)
     t = net.trace(rng.normal(size=(32, 100)), rng.normal(size=(32, 10)))
     start = time.perf_counter()
@@ -465,9 +470,10 @@ def test_latex_is_well_formed(name):
                 assert row.count("&") == 1
                 plain = re.sub(r"\\text\{([^}]*)\}", r"\\mathrm{\1}", row.replace("&", ""))
                 assert re.search(r"\^\d\d|_\d\d|_\d,", plain) is None, plain
-                if plain not in seen:
+                form = re.sub(r"\d+(\.\d+)?", "7", plain)  # rows of other numbers are alike
+                if form not in seen:
                     parser.parse(f"${plain}$")
-                seen.add(plain)
+                seen.add(form)
 
 
 def test_the_latex_of_one_weight():

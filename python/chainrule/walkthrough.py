@@ -54,7 +54,7 @@ def example() -> tuple[Network, Array, Array]:
     net.W[1] = [[0.5, -0.25], [-0.5, 0.75]]
     net.b[1] = [0.5, 0.25]
     net.W[2] = [[1.0, -0.5], [0.5, 0.25]]
-    net.b[2] = [0.25, 0.5]
+    net.b[2] = [0.25, -0.5]
     return net, np.array([[1.0, 2.0]]), np.array([[1.0, 0.0]])
 
 

@@ -67,7 +67,7 @@ _TEX = (  # in this order
     (r" \* ", lambda m: r" \cdot "),
     (r"\binf\b", lambda m: r"\infty"),
     (r"\b(?:nan|else|for|since|at)\b", lambda m: rf"\text{{ {m[0]} }}"),
-    (r"<=", lambda m: r"\le"),
+    (r"<=", lambda m: r"\leq"),
 )
 
 
