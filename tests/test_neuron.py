@@ -452,6 +452,13 @@ def test_the_check_sees_half_of_a_kink_and_leaves_out_large_data():
     assert "check" not in neuron.explain(*data(10_001, 1))
 
 
+@pytest.mark.parametrize("x", [1e-320, 1e-300, 1e-9, 0.0, 1e9, 1e150])
+def test_the_page_of_tiny_and_huge_inputs_has_no_nan(x):
+    text = cr.Neuron([1.0, -1.0], 0.5, "identity").explain([[x, 1.0], [-x, 3.0]], [0.5, 0.25])
+    assert "nan" not in text
+    assert "inf" not in text
+
+
 def test_explain_changes_nothing():
     neuron, (X, y) = unit(), data()
     before = state(neuron), X.tobytes(), y.tobytes()

@@ -484,11 +484,14 @@ class Neuron:
         columns = [np.ones(len(x)), *x[:, : neuron_text.SHOWN_INPUTS].T]
         slopes = []
         for column in columns:
-            h = STEP * max(1.0, 1e-3 * np.abs(z).max()) / (np.abs(column).max() or 1.0)
-            up, down = (
-                reference.cost(f(z + step * column)[:, None], y, loss.reduction) for step in (h, -h)
-            )
-            slopes.append(float((up - down) / (2 * h)))
+            size = np.abs(column).max()
+            h = STEP * max(1.0, 1e-3 * np.abs(z).max()) / (size if size > 1e-290 else 1.0)
+            with np.errstate(all="ignore"):
+                up, down = (
+                    reference.cost(f(z + step * column)[:, None], y, loss.reduction)
+                    for step in (h, -h)
+                )
+                slopes.append(float((up - down) / (2 * h)))
         return slopes
 
     def _sums(self, x: Array) -> Array:
