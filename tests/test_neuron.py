@@ -430,6 +430,35 @@ def test_explain_stays_short_and_sane(activation, reduction):
         assert (f"(of {n} inputs the first 4 are shown)" in text) == (n > 4)
 
 
+@pytest.mark.parametrize("activation", NAMES)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_the_check_in_the_page_agrees(activation, reduction, scale):
+    X, y = data(5, 3)
+    neuron, loss = unit(activation), cr.MSE(reduction)
+    neuron.w /= scale
+    g, text = neuron.gradient(X * scale, y, loss), neuron.explain(X * scale, y, loss)
+    row = next(line for line in text.splitlines() if line.split()[:1] == ["check"])
+    found = [float(v) for v in row.split()[1:]]
+    np.testing.assert_allclose(found, [g.db, *g.dw], rtol=6e-6, atol=1e-8)  # six digits
+
+
+def test_the_check_sees_half_of_a_kink_and_leaves_out_large_data():
+    neuron = cr.Neuron([1.0], 0.0, "relu")
+    lines = neuron.explain([[0.0]], [-1.0]).splitlines()  # the slope on the right is 2
+    assert next(s for s in lines if s.startswith("  mean")).split() == ["mean", "0", "0"]
+    check = next(s for s in lines if s.strip().startswith("check "))
+    assert float(check.split()[1]) == pytest.approx(1, rel=1e-5)
+    assert "check" not in neuron.explain(*data(10_001, 1))
+
+
+@pytest.mark.parametrize("x", [1e-320, 1e-300, 1e-9, 0.0, 1e9, 1e150])
+def test_the_page_of_tiny_and_huge_inputs_has_no_nan(x):
+    text = cr.Neuron([1.0, -1.0], 0.5, "identity").explain([[x, 1.0], [-x, 3.0]], [0.5, 0.25])
+    assert "nan" not in text
+    assert "inf" not in text
+
+
 def test_explain_changes_nothing():
     neuron, (X, y) = unit(), data()
     before = state(neuron), X.tobytes(), y.tobytes()

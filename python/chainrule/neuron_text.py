@@ -87,13 +87,23 @@ def number(value: float) -> str:
 
 
 def explain(
-    w: Array, b: float, activation: str, X: Array, y: Array, g: Gradient, loss: MSE
+    w: Array,
+    b: float,
+    activation: str,
+    X: Array,
+    y: Array,
+    g: Gradient,
+    loss: MSE,
+    check: list[float] | None = None,
 ) -> Text:
-    """The page of `Neuron.explain`; X is (m, n), y (m,), and `g` has an axis of samples."""
+    """The page of `Neuron.explain`; X is (m, n), y (m,), and `g` has an axis of samples.
+
+    `check` has dC/db and dC/dw_k of the shown inputs, found in another way.
+    """
     lines = [
         *_formulas(w, b, activation, g.cost, loss),
         "",
-        *_table(X, y, g, loss),
+        *_table(X, y, g, loss, check),
         "",
         *_remarks(activation, X, g),
     ]
@@ -135,7 +145,7 @@ def _formulas(w: Array, b: float, activation: str, cost: float, loss: MSE) -> li
     ]
 
 
-def _table(X: Array, y: Array, g: Gradient, loss: MSE) -> list[str]:
+def _table(X: Array, y: Array, g: Gradient, loss: MSE, check: list[float] | None) -> list[str]:
     m, n = X.shape
     inputs, rows = min(n, SHOWN_INPUTS), min(m, SHOWN_SAMPLES)
     ks = range(1, inputs + 1)
@@ -144,22 +154,29 @@ def _table(X: Array, y: Array, g: Gradient, loss: MSE) -> list[str]:
         ["sample", *(f"x_{k}" for k in ks), "y", "z", "a", "e", "f'(z)"],
         *_cells(rows, *X[:rows, :inputs].T, y, g.z, g.a, g.residual, g.act_prime),
     ]
+    checks = [] if check is None else [["check", *map(number, check)]]
     added = [
         ["sample", f"{each}e f'(z)", *(f"times x_{k}" for k in ks)],
         *_cells(rows, g.db_per_sample, *g.dw_per_sample[:rows, :inputs].T),
         ["", "dC/db", *(f"dC/dw_{k}" for k in ks)],
         [last, number(g.db), *(number(v) for v in g.dw[:inputs])],
+        *checks,
     ]
+    totals = 2 + len(checks)
     blank = [""] * (inputs + 5)
-    joined = [left + right[1:] for left, right in zip(way, added[:-2], strict=True)]
-    joined += [[row[0], *blank, *row[1:]] for row in added[-2:]]
+    joined = [left + right[1:] for left, right in zip(way, added[:-totals], strict=True)]
+    joined += [[row[0], *blank, *row[1:]] for row in added[-totals:]]
     more = [f"   ... and {m - rows} samples more"] if m > rows else []
     if len(_aligned(joined)[0]) <= TABLE_WIDTH:
-        lines = _ruled(joined, more, 2)
+        lines = _ruled(joined, more, totals)
     else:  # too wide: the way to f'(z) first, then what it adds
-        lines = [*_ruled(way, more, 0), "", *_ruled(added, more, 2)]
+        lines = [*_ruled(way, more, 0), "", *_ruled(added, more, totals)]
     if n > inputs:
         lines.append(f"(of {n} inputs the first {inputs} are shown)")
+    if checks:
+        lines.append(
+            "The check: central differences of C. They are rounded, and do not hold at a kink."
+        )
     return lines
 
 
