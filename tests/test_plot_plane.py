@@ -164,7 +164,11 @@ def test_the_way_of_descent(draw):
         assert "descent, 20 steps" in legend(axes)
         assert "moved" not in legend(axes)
     moving = SimpleNamespace(w=np.array(way), b=np.linspace(0, 1, 21))
-    assert "$b$ moved too" in legend(draw(end, X, Y, descent=moving))
+    axes = draw(neuron(way[-1], b=1.0), X, Y, descent=moving)
+    assert "$b$ = 0 fixed" in axes.get_title()  # as it was where the arrows start
+    assert "(7.125, -1.28125)" in legend(axes)
+    C = np.mean((X @ way[-1] + 1.0 - Y) ** 2)
+    assert f"$b$ moved too, to 1\n$C$ = {C:.4g}" in legend(axes)
     np.testing.assert_array_equal(arrows(draw(end, X, Y, at=(0, 0)))["gradient"][0], [0, 0])
 
 
@@ -205,6 +209,12 @@ def test_one_sample_as_a_neuron_takes_it(draw):
         ((neuron(), X, Y), {"descent": [[1, 2, 3]]}, ValueError, r"descent must have shape"),
         ((neuron(), X, Y), {"descent": []}, ValueError, r"descent must have shape"),
         ((neuron(), X, Y), {"descent": [[1, np.inf]]}, ValueError, r"descent must be finite"),
+        (
+            (neuron(), X, Y),
+            {"descent": SimpleNamespace(w=np.ones((3, 2)), b=np.ones(2))},
+            ValueError,
+            r"descent\.b must have shape \(3,\)",
+        ),
         ((neuron(), X, Y), {"at": (1, 2, 3)}, ValueError, r"at must have shape \(2,\)"),
         ((neuron(), X, Y), {"window": (1, 0, 0, 1)}, ValueError, "low clearly below its high"),
         ((neuron(), X, Y), {"window": (0, 1)}, ValueError, r"window must have shape \(4,\)"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 
 import numpy as np
 
@@ -29,6 +30,11 @@ class Bowl:
         self.b, self.activation, self.X, self.y = b, activation, X, y
         self.f, self.df = reference.ACTIVATIONS[activation]
         self.divisor = checked_loss(loss).divisor(len(y), 1)
+
+    def with_b(self, b: float) -> Bowl:
+        other = copy(self)
+        other.b = b
+        return other
 
     def cost(self, w: Array) -> Array:
         """The cost at each row of w (p, 2), shape (p,)."""

@@ -40,7 +40,7 @@ def plane(
     ----------
     neuron : Neuron or Network
         With two inputs: anything that has `w` (2,), `b` and `activation`, or a network of one unit.
-        Its b is held fixed in the whole picture.
+        Its b is held fixed in the whole picture; see `descent`.
     X : array_like, shape (m, 2)
     y : array_like, shape (m,)
         For a network with a scaling both in the user's units; the plane is that of its parameters.
@@ -48,6 +48,7 @@ def plane(
         Where to save the picture, as for `cost`.
     descent : optional
         A way of descent: w after each step, shape (steps + 1, 2), or what `Neuron.fit` returns.
+        In the latter case the fixed b is the one at the start of the way.
     at : array_like, shape (2,), optional
         Where the arrows start; without it the first point of `descent`, or the neuron's w.
     window : tuple (w_1 low, w_1 high, w_2 low, w_2 high), optional
@@ -80,8 +81,9 @@ def plane(
             "the way of a descent is the argument descent"
         )
     w, b, activation, X, y = _checked(neuron, X, y)
-    bowl = Bowl(b, activation, X, y, loss)
     way, b_way = _way(descent)
+    b = b if b_way is None else float(b_way[0])
+    bowl = Bowl(b, activation, X, y, loss)
     start = way[0] if len(way) else w
     if at is not None:
         start = as_array(at, "at", np.float64, (2,))
@@ -125,11 +127,11 @@ def plane(
     axes.set_ylabel("$w_2$")
     name = activation if activation != "identity" else "linear"
     axes.set_title(f"Cost $C(w_1, w_2)$ of a {name} neuron, $b$ = {canvas.number(b)} fixed")
-    marks = _legend(start, g, arrow, C_start, best, C_best, way, bowl, drawn)
+    marks = _legend(start, g, arrow, C_start, best, C_best, bowl, drawn)
+    if len(way):
+        marks.append(_way_mark(way, b_way, bowl))
     if not _inside(start, window):
         marks[0] = (marks[0][0], f"{marks[0][1]}\n(outside the window)")
-    if b_way is not None and np.ptp(b_way) > 0:
-        marks[-1] = (marks[-1][0], f"{marks[-1][1]}\n($b$ moved too, not drawn)")
     axes.legend(
         *zip(*marks, strict=True),
         loc="upper left",
@@ -186,7 +188,7 @@ def _way(descent: Any) -> tuple[Array, Array | None]:
             f"descent must have shape (steps + 1, 2), one w after each step; got {way.shape}"
         )
     way = as_array(way, "descent", np.float64, way.shape)
-    return way, None if b is None else as_ndarray(b, "descent.b").astype(float)
+    return way, None if b is None else as_array(b, "descent.b", np.float64, way.shape[:1])
 
 
 def _window(window: Any) -> tuple[float, float, float, float]:
@@ -325,7 +327,6 @@ def _legend(
     C_start: float,
     best: Array | None,
     C_best: float | None,
-    way: Array,
     bowl: Bowl,
     contour: bool,
 ) -> list[tuple[Any, str]]:
@@ -371,14 +372,18 @@ def _legend(
                 f"{kind}\n{point(best)}\n$C$ = {n(C_best)}",
             )
         )
-    if len(way):
-        steps = len(way) - 1
-        end = float(bowl.cost(way[-1:])[0])
-        marks.append(
-            (
-                line([], [], color=canvas.BLACK, marker="o", markersize=3, linewidth=1.2),
-                f"descent, {steps} step{'' if steps == 1 else 's'}, to\n{point(way[-1])}\n"
-                f"$C$ = {n(end)}",
-            )
-        )
     return marks
+
+
+def _way_mark(way: Array, b_way: Array | None, bowl: Bowl) -> tuple[Any, str]:
+    """The way of descent and where it ends, with the b it has there."""
+    n, steps, end = canvas.number, len(way) - 1, way[-1]
+    text = f"descent, {steps} step{'' if steps == 1 else 's'}, to\n({n(end[0], 6)}, {n(end[1], 6)})"
+    if b_way is not None and np.ptp(b_way) > 0:
+        text += f"\n$b$ moved too, to {n(b_way[-1])}"
+        bowl = bowl.with_b(float(b_way[-1]))
+    text += f"\n$C$ = {n(float(bowl.cost(way[-1:])[0]))}"
+    mark = canvas.matplotlib("lines").Line2D(
+        [], [], color=canvas.BLACK, marker="o", markersize=3, linewidth=1.2
+    )
+    return mark, text
