@@ -43,13 +43,21 @@ def legend(axes):
     )
 
 
-def contour_at_start(axes):
-    """The vertices of the dashed contour, in pieces."""
-    from matplotlib.contour import ContourSet  # noqa: PLC0415
+@pytest.fixture
+def contour_at_start(monkeypatch):
+    """Its level and its vertices, in pieces: the one set of contours that has a single level."""
+    from matplotlib.axes import Axes  # noqa: PLC0415
 
-    sets = [c for c in axes.get_children() if isinstance(c, ContourSet)]
-    (levels,) = [s for s in sets if len(s.levels) == 1]
-    return levels.levels[0], [p for p in levels.allsegs[0] if len(p)]
+    sets, contour = [], Axes.contour
+    monkeypatch.setattr(
+        Axes, "contour", lambda *args, **kwargs: sets.append(contour(*args, **kwargs)) or sets[-1]
+    )
+
+    def found():
+        (one,) = [s for s in sets if len(s.levels) == 1]
+        return one.levels[0], [p for p in one.allsegs[0] if len(p)]
+
+    return found
 
 
 def test_the_lectures_plane(draw):
@@ -87,10 +95,10 @@ def test_arrows_have_the_directions_and_the_ratio_of_the_numbers(draw):
 
 
 @pytest.mark.parametrize("activation", ["identity", "sigmoid", "tanh", "softplus"])
-def test_the_gradient_is_at_right_angles_to_the_contour(draw, activation):
+def test_the_gradient_is_at_right_angles_to_the_contour(draw, contour_at_start, activation):
     axes = draw(neuron(activation=activation), X, Y)
     tail, tip = arrows(axes)["gradient"]
-    level, pieces = contour_at_start(axes)
+    level, pieces = contour_at_start()
     a = reference.ACTIVATIONS[activation][0](X @ [1.0, -1.0])
     assert level == pytest.approx(np.mean((a - Y) ** 2), rel=1e-12)
     width = axes.get_xlim()[1] - axes.get_xlim()[0]

@@ -309,7 +309,14 @@ def _explain(
             line([], [], marker="X", linestyle="", color=canvas.BLACK, markersize=7,
                  label="dead: $z \\leq 0$ for every sample")
         )  # fmt: skip
-    figure.legend(handles=marks, loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
+    axes.legend(
+        handles=marks,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.02),
+        ncols=3,
+        frameon=False,
+        fontsize=8.5,
+    )
 
 
 def _title(net: Any, colour: str, dead: set[Any], looked: bool, layout: _Layout) -> str:
