@@ -42,16 +42,19 @@ def chain_of(
         letter = free_letter("ghuvpqrs", symbols)
         found, notes = find_stages(formulas, symbols, letter)
     else:
-        found, names = _read_stages(stages, symbols)
-        formulas = read_expressions(expressions, names)
-        found.append((names, formulas, ()))
+        found, inputs = _read_stages(stages, symbols)
+        formulas = read_expressions(expressions, inputs)
+        found.append((inputs, formulas, ()))
         notes = {}
-    functions: list[Function] = []
-    for inputs, outer, outputs in found:
-        functions.append(
-            Function(outer, inputs, scalar and not outputs, [str(s) for s in outputs] or None)
-        )
-    return Chain(functions, notes)
+    letter = free_letter("fFqQ", [s for inputs, _, _ in found for s in inputs])
+    names = [letter] if scalar else [f"{letter}{i + 1}" for i in range(len(formulas))]
+    return Chain(
+        [
+            Function(outer, inputs, scalar and not outputs, [str(s) for s in outputs] or names)
+            for inputs, outer, outputs in found
+        ],
+        notes,
+    )
 
 
 def _read_stages(stages: Any, symbols: Sequence[Any]) -> tuple[list[Stage], tuple[Any, ...]]:

@@ -186,7 +186,7 @@ class Dual(NDArrayOperatorsMixin):
     def _no_number(self, *args: Any) -> NoReturn:
         raise TypeError(
             "a plain number would lose the derivative: use numpy.sin(x) instead of math.sin(x), "
-            "and no float(x) or int(x)"
+            "no float(x) or int(x), and assign into numpy.zeros_like(x) instead of numpy.zeros"
         )
 
     __float__ = __int__ = __index__ = __complex__ = _no_number

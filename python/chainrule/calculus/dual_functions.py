@@ -58,10 +58,8 @@ def _filled(number: float) -> Callable[..., Dual]:
     return like
 
 
-def full_like(a: Dual, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
-    result = _filled(0.0)(a, dtype, shape=shape) if isinstance(a, Dual) else None
-    if result is None:
-        raise TypeError("numpy.full_like: the array must be a Dual when the number is one")
+def full_like(a: Dual, fill_value: Any, dtype: Any = None, shape: Any = None) -> Dual:
+    result = _filled(0.0)(a, dtype, shape=shape)
     result[...] = fill_value
     return result
 

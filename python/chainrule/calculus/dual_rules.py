@@ -195,7 +195,7 @@ def _remember_trouble(name: str, inputs: Any, values: list[Array], result: Dual)
         if isinstance(operand, Dual):
             bad &= np.isfinite(value) & np.isfinite(lifted(operand.tangent, bad.ndim)).all(axis=0)
     if bad.any():
-        place = tuple(int(i[0]) for i in np.nonzero(bad))
+        place = tuple(int(i) for i in np.argwhere(bad)[0])
         at = [float(np.broadcast_to(v, bad.shape)[place]) for v in values]
         where = f", element {place}" if place else ""
         result.run.trouble = f"{name}({', '.join(map(repr, at))}){where}"

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import sympy as sp  # type: ignore[import-untyped]
 
+from .dual import Dual
 from .evaluation import Evaluator, TooLargeError, UndefinedError, evaluate, short
 from .parser import read_expressions, read_variables
 from .printing import (
@@ -293,7 +294,7 @@ class Function:
             if set(at) != {str(v) for v in self.variables}:
                 raise ValueError(f"{wanted}; got values for {short(', '.join(at))}")
             at = [at[str(v)] for v in self.variables]
-        elif isinstance(at, Real):
+        elif isinstance(at, (Real, Dual)):
             at = [at]
         try:
             values = list(at)
@@ -311,7 +312,7 @@ def _number(value: Any, name: str) -> float:
         hint = "; calculus.gradient and calculus.jacobian differentiate Python functions"
         raise TypeError(
             f"{name} must be a number, got {type(value).__name__}"
-            f"{hint if type(value).__name__ == 'Dual' else ''}"
+            f"{hint if isinstance(value, Dual) else ''}"
         )
     try:
         result = float(value)
