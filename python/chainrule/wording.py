@@ -1,7 +1,7 @@
 """How mathematics is written: numbers, the slopes of activations, and plain text as LaTeX.
 
 A line of text is `left = right  comment`: the comment stands after two spaces. `aligned` knows
-the symbols of `explanation`, nothing more. Called by it and by `walkthrough`.
+the symbols of `steps`, nothing more. Called by `steps`, `explanation` and `walkthrough`.
 """
 
 from __future__ import annotations
