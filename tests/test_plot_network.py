@@ -186,6 +186,21 @@ def test_heat_map_of_a_small_matrix(tmp_path):
     assert (low, high) == (-2.375, 2.375)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.1, 1e-12])
+@pytest.mark.parametrize("shape", [(1, 1), (8, 6), (12, 12), (1, 12), (12, 1)])
+def test_numbers_stay_in_their_cells(tmp_path, shape, scale):
+    net = cr.Network([cr.Dense(shape[0])], n_inputs=shape[1], seed=2)
+    net.W[1][...] *= scale
+    axes = heat_map(net, 1, tmp_path)
+    axes.figure.draw_without_rendering()
+    renderer = axes.figure.canvas.get_renderer()
+    cell = axes.bbox.width / shape[1], axes.bbox.height / shape[0]
+    for text in axes.texts:
+        box = text.get_window_extent(renderer)
+        assert box.width < cell[0], text
+        assert box.height < cell[1], text
+
+
 def test_heat_map_of_derivatives(tmp_path):
     net, X, Y = build(CASES["N05_xor_2_2_1"])
     axes = heat_map(net, 2, tmp_path, X=X, Y=Y, colour="derivative")

@@ -69,11 +69,10 @@ def weights(
     rows, columns = cells.shape
     largest = float(np.abs(cells).max()) or 1.0
 
-    ratio = min(3.0, max(1 / 3, W.shape[1] / W.shape[0]))
-    width = min(8.0, max(4.6, 4.2 * ratio + 1.6))
-    figure = canvas.figure(path, (width, min(7.0, max(3.0, (width - 1.8) / ratio + 1.2))))
+    numbered = max(rows, columns) <= MOST_NUMBERS
+    figure = canvas.figure(path, _size(rows, columns, numbered))
     axes: Any = figure.subplots()
-    aspect = "equal" if 1 / 3 <= W.shape[1] / W.shape[0] <= 3 else "auto"
+    aspect = "auto" if numbered or not 1 / 3 <= W.shape[1] / W.shape[0] <= 3 else "equal"
     image = axes.imshow(
         cells,
         cmap=canvas.signed_colours(),
@@ -82,12 +81,12 @@ def weights(
         aspect=aspect,
         extent=(0.5, W.shape[1] + 0.5, W.shape[0] + 0.5, 0.5),
     )
-    if max(rows, columns) <= MOST_NUMBERS:
+    if numbered:
         for (j, k), w in np.ndenumerate(cells):
             pale = abs(w) < 0.6 * largest
-            axes.text(k + 1, j + 1, canvas.number(w, 4 if columns <= 6 else 3),
+            axes.text(k + 1, j + 1, canvas.number(w, 4 if columns <= 4 else 3),
                       ha="center", va="center", color=canvas.BLACK if pale else "white",
-                      fontsize=9 if columns <= 6 else 7)  # fmt: skip
+                      fontsize=9 if columns <= 4 else 8)  # fmt: skip
     elif max(rows, columns) <= 64:
         rows_below, columns_below = np.nonzero(cells < 0)
         axes.plot(columns_below + 1, rows_below + 1,
@@ -109,6 +108,15 @@ def weights(
     bar = figure.colorbar(image, ax=axes, shrink=0.85)
     bar.set_label(name if cells.size == W.size else f"{name}, the largest of each block")
     return canvas.save(figure, path, "chainrule: a weight matrix")
+
+
+def _size(rows: int, columns: int, numbered: bool) -> tuple[float, float]:
+    """Inches of a figure whose cells have room for their numbers, or about the matrix's shape."""
+    if numbered:
+        return max(3.0, 0.78 * columns) + 1.8, max(2.2, 0.45 * rows) + 1.2
+    ratio = min(3.0, max(1 / 3, columns / rows))
+    width = min(8.0, max(4.6, 4.2 * ratio + 1.6))
+    return width, min(7.0, max(3.0, (width - 1.8) / ratio + 1.2))
 
 
 def _blocks(W: Array) -> Array:
