@@ -54,8 +54,8 @@ def gradient(fn: Callable[[Any], Any], x: Any) -> Any:
     --------
     >>> import numpy as np
     >>> from chainrule import calculus
-    >>> calculus.gradient(lambda x: x[0] ** 2 + np.cos(x[1]), [1.5, 0.0])
-    array([ 3., -0.])
+    >>> calculus.gradient(lambda x: x[0] ** 2 + np.exp(x[1]), [1.5, 0.0])
+    array([3., 1.])
     >>> float(calculus.gradient(np.exp, 0.0))
     1.0
     """
