@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import json
 import re
 import subprocess
@@ -330,6 +332,23 @@ def test_the_derivative_of_a_rectifier_at_zero_is_zero(text):
     assert isinstance(calculus.function("max(0, z)", "z").gradient()[0], sp.Piecewise)
 
 
+def test_rectifiers_inside_of_rectifiers():
+    text = "relu(w*relu(v*relu(u*x + 1) + 1) + 1)"
+    f = calculus.function("relu(" * 12 + "x + 1" + ")" * 12, "x")
+    assert str(f.gradient()).count("Piecewise") < 100
+    f, c = calculus.function(text, "u v w x"), calculus.chain(text, "u v w x")
+    assert len(c.stages) == 4
+    for point in [(1, 2, 3, 4), (1, -2, 3, 4), (-1, 2, -3, 4), (1, 2, -3, 4), (1, 1, 1, -1)]:
+        numbers = f.jacobian(at=point)
+        assert (c.jacobian(at=point) == numbers).all()
+        at = dict(zip(f.variables, point, strict=True))
+        assert f.jacobian().subs(at) == sp.Matrix(numbers).applyfunc(sp.nsimplify)
+        assert c.jacobian().subs(at) == sp.Matrix(numbers).applyfunc(sp.nsimplify)
+        assert float(f.expressions[0].subs(at)) == f(*point)
+        by_sympy = sp.lambdify(f.variables, list(f.jacobian()), "math")
+        assert by_sympy(*point) == numbers[0].tolist()
+
+
 def test_other_kinks():
     f = calculus.function("abs(z)", "z")
     assert [f.gradient(at=z)[0] for z in (-2, 0, 2)] == [-1, 0, 1]
@@ -546,6 +565,13 @@ def test_large_functions_print_little():
     f = calculus.function([" + ".join(f"sin({a}*{b})" for b in names[:9]) for a in names], names)
     assert len(str(f)) < 30_000
     assert len(repr(f)) < 1000
+
+
+@pytest.mark.parametrize("name", ["", ".functions", ".chains", ".numeric", ".intermediates"])
+def test_the_examples_in_the_docstrings(name):
+    result = doctest.testmod(importlib.import_module("chainrule.calculus" + name))
+    assert result.failed == 0
+    assert result.attempted > 0 or name in {".functions", ".intermediates"}
 
 
 # Without SymPy

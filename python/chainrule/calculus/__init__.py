@@ -58,8 +58,8 @@ def function(expressions: str | Iterable[str], variables: str | Iterable[str]) -
     >>> list(f.gradient())
     [2*x, -sin(y)]
     >>> f.gradient(at=(1.5, 0.0))
-    array([ 3., -0.])
-    >>> f(1.5, 0.0)
+    array([3., 0.])
+    >>> float(f(1.5, 0.0))
     3.25
     """
     _need_sympy("function")

@@ -20,6 +20,10 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 Array = npt.NDArray[np.float64]
 
 
+class LostError(TypeError):
+    """Something would have gone on with the value alone."""
+
+
 class Run:
     """One differentiation: its duals must not meet those of another, and remember trouble."""
 
@@ -178,13 +182,13 @@ class Dual(NDArrayOperatorsMixin):
     # What would lose the derivative.
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError(
+        raise LostError(
             "an array of plain numbers would lose the derivative. Join with numpy.stack instead of "
             "numpy.array, and assign into numpy.zeros_like(x) or x.copy() instead of numpy.zeros"
         )
 
     def _no_number(self, *args: Any) -> NoReturn:
-        raise TypeError(
+        raise LostError(
             "a plain number would lose the derivative: use numpy.sin(x) instead of math.sin(x), "
             "no float(x) or int(x), and assign into numpy.zeros_like(x) instead of numpy.zeros"
         )

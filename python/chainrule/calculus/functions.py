@@ -67,7 +67,6 @@ class Function:
         self.variables = tuple(variables)
         # Formulas keep max and |z| as functions; `expressions` shows SymPy's form of them.
         self.formulas = tuple(formulas)
-        self.expressions = tuple(public(formula) for formula in formulas)
         self.scalar = scalar
         letter = free_letter("fFqQ", self.variables)
         k = len(self.formulas)
@@ -75,6 +74,10 @@ class Function:
             names or ([letter] if scalar else [f"{letter}{i + 1}" for i in range(k)])
         )
         self._derivatives: Any = None
+
+    @property
+    def expressions(self) -> tuple[Any, ...]:
+        return tuple(public(formula) for formula in self.formulas)
 
     def __call__(self, *values: Any) -> Any:
         """The value at a point: a float64 for a single formula, else an array (k,).

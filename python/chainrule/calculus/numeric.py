@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .dual import Dual, Run, as_dual
+from .dual import Dual, LostError, Run, as_dual
 
 Array = npt.NDArray[np.float64]
 
@@ -54,8 +54,8 @@ def gradient(fn: Callable[[Any], Any], x: Any) -> Any:
     --------
     >>> import numpy as np
     >>> from chainrule import calculus
-    >>> calculus.gradient(lambda x: x[0] ** 2 + np.cos(x[1]), [1.5, 0.0])
-    array([ 3., -0.])
+    >>> calculus.gradient(lambda x: x[0] ** 2 + np.exp(x[1]), [1.5, 0.0])
+    array([3., 1.])
     >>> float(calculus.gradient(np.exp, 0.0))
     1.0
     """
@@ -128,7 +128,7 @@ def _derivatives(
         seeds[np.arange(n), start + np.arange(n)] = 1.0
         run = Run()
         x = Dual(point.copy(), seeds.reshape(n, *point.shape), run)
-        result = finish(fn(x), run, n)
+        result = finish(_call(fn, x), run, n)
         if not (np.isfinite(result.value).all() and np.isfinite(result.tangent).all()):
             why = f": see {run.trouble}" if run.trouble else ""
             raise ValueError(f"{name}: no finite value or derivative at this x{why}")
@@ -137,6 +137,16 @@ def _derivatives(
     if len(shapes) > 1:
         raise ValueError("fn must return the same number of results at each call")
     return np.concatenate(columns, axis=1)
+
+
+def _call(fn: Callable[[Any], Any], x: Dual) -> Any:
+    try:
+        return fn(x)
+    except ValueError as error:
+        # NumPy hides our error when a Dual is assigned to an element of a plain array.
+        if isinstance(error.__cause__, LostError):
+            raise TypeError(str(error.__cause__)) from error
+        raise
 
 
 def _point(x: Any) -> Array:

@@ -141,30 +141,31 @@ class _Reader:
         self.depth += 1
         if self.depth > MOST_NESTED:
             raise self.error(f"nested deeper than {MOST_NESTED}", self.tokens[self.next][2])
-        result = self.product()
+        place = self.tokens[self.next][2]
+        terms = [self.product()]
         while True:
-            place = self.tokens[self.next][2]
             if self.take("+"):
-                result = self.checked(result + self.product(), place)
+                terms.append(self.product())
             elif self.take("-"):
-                result = self.checked(result - self.product(), place)
+                terms.append(-self.product())
             else:
                 self.depth -= 1
-                return result
+                return self.checked(sp.Add(*terms), place) if len(terms) > 1 else terms[0]
 
     def product(self) -> Any:
-        result = self.signed()
+        start = self.tokens[self.next][2]
+        factors = [self.signed()]
         while True:
             place = self.tokens[self.next][2]
             if self.take("*"):
-                result = self.checked(result * self.signed(), place)
+                factors.append(self.signed())
             elif self.take("/"):
                 divisor = self.signed()
                 if divisor == 0:
                     raise self.error("division by zero", place)
-                result = self.checked(result / divisor, place)
+                factors.append(1 / divisor)
             else:
-                return result
+                return self.checked(sp.Mul(*factors), start) if len(factors) > 1 else factors[0]
 
     def signed(self) -> Any:
         minus = False

@@ -7,6 +7,7 @@ is 0 at z = 0. `public` turns them into SymPy's own before anything leaves this 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -179,15 +180,33 @@ def derivative(expression: Any, symbol: Any) -> Any:
     return result
 
 
-def public(expression: Any) -> Any:
-    """The same with SymPy's own functions: max, min and step become Piecewise."""
-    return (
-        expression.replace(max, lambda a, b: sp.Piecewise((a, sp.Le(b, a)), (b, True)))
-        .replace(min, lambda a, b: sp.Piecewise((a, sp.Ge(b, a)), (b, True)))
-        .replace(Abs, _public_abs)
-        .replace(sign, sp.sign)
-        .replace(step, lambda u: sp.Piecewise((0, sp.Le(u, 0)), (1, True)))
-    )
+@functools.lru_cache(maxsize=4096)
+def public(expression: Any, in_condition: bool = False) -> Any:
+    """The same with SymPy's own functions: max, min and step become Piecewise.
+
+    Inside of a condition they become Max, Min and Heaviside: SymPy would resolve a condition on
+    another Piecewise into all of its cases, 2^depth of them.
+    """
+    if expression.is_Atom:
+        return expression
+    parts = [public(part, in_condition) for part in expression.args]
+    kind = expression.func
+    if kind is Abs:
+        return _public_abs(*parts)
+    if kind is sign:
+        return sp.sign(*parts)
+    if kind not in (max, min, step):
+        return expression if parts == list(expression.args) else kind(*parts)
+    if in_condition:
+        if kind is step:
+            return sp.Heaviside(parts[0], 0)
+        return (sp.Max if kind is max else sp.Min)(*parts)
+    sides = [public(part, True) for part in expression.args]
+    if kind is step:
+        return sp.Piecewise((0, sp.Le(sides[0], 0)), (1, True))
+    first, second = parts
+    relation = sp.Le if kind is max else sp.Ge
+    return sp.Piecewise((first, relation(sides[1], sides[0])), (second, True))
 
 
 def _public_abs(u: Any) -> Any:
