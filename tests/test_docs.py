@@ -35,7 +35,8 @@ def test_a_page_prints_what_it_says_and_shows_what_it_draws(page: Path, tmp_path
         # Another version of matplotlib may move a letter, not the picture.
         assert np.allclose(old.shape, new.shape, rtol=0.02), name
         if old.shape == new.shape:
-            assert np.mean(np.abs(old - new)) < 0.01, f"{name}: python docs/pages.py --write"
+            difference = float(np.mean(np.abs(old - new)))
+            assert difference < 0.01, f"{name}: python docs/pages.py --write"
 
 
 def test_the_chapters_are_short_and_each_has_code() -> None:
