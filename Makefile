@@ -9,7 +9,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(wildcard cpp/*.hpp cpp/*.cpp cpp/kern
            benchmarks/chainrule_bench.cpp $(shell find python -type f -not -name '*.pyc')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help build demo test test-python test-cpp lint format bench compare figures exhaustive asan clean
+.PHONY: help build demo docs test test-python test-cpp lint format bench compare figures exhaustive asan clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -29,6 +29,12 @@ build: $(BUILT)  ## the package, in a virtual environment of its own
 
 demo: $(BUILT)  ## train a network on the diabetes table and check its derivatives
 	$(BIN)/chainrule train diabetes --output model.safetensors --plot cost.png
+
+docs: $(VENV)/.test  ## the site with the lecture's chapters, docs/_build/index.html
+	$(BIN)/python docs/pages.py
+	@rm -rf docs/_build
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
+	@echo docs/_build/index.html
 
 test: test-cpp test-python lint  ## C++ tests, Python tests, lint
 
@@ -76,4 +82,4 @@ asan: $(VENV)/.test  ## the C++ tests under the address and undefined-behaviour 
 	PATH="$(CURDIR)/$(BIN):$$PATH" ctest --preset asan
 
 clean:  ## remove what the commands above made
-	rm -rf $(VENV) build
+	rm -rf $(VENV) build docs/_build

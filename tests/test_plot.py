@@ -1,4 +1,4 @@
-"""The cost plot: what it draws, what it refuses, and that it needs no display."""
+"""The cost plot, and what all pictures share: files, refusals, no need of a display."""
 
 import math
 import os
@@ -96,6 +96,10 @@ def test_picture_has_both_colours(tmp_path):
 
 
 def test_refusals(tmp_path):
+    with pytest.raises(TypeError, match="history must be a History, got NoneType"):
+        plot.cost(None)
+    with pytest.raises(TypeError, match="path must be the name of a file or None, got list"):
+        plot.cost(history([1.0]), [1.0])
     with pytest.raises(ValueError, match="0 epochs"):
         plot.cost(history([]))
     with pytest.raises(ValueError, match="xyz"):
@@ -130,7 +134,12 @@ assert len(figure.axes[0].lines[0].get_xdata()) == 3
 
 
 def test_importing_the_package_does_not_import_matplotlib():
-    program = "import sys, chainrule, chainrule.plot; assert 'matplotlib' not in sys.modules"
+    program = """
+import sys
+import chainrule as cr
+cr.plot.network, cr.plot.plane, cr.plot.magnitudes, cr.plot.v_curve, cr.plot.weights, cr.plot.cost
+assert "matplotlib" not in sys.modules
+"""
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
@@ -152,3 +161,71 @@ def test_a_real_history(tmp_path):
     axes = plot.cost(h, tmp_path / "cost.png").axes[0]
     assert axes.lines[0].get_ydata().tolist() == h.cost
     assert axes.lines[1].get_ydata().tolist() == h.val_cost
+
+
+PICTURES = {
+    "cost": lambda net, X, Y, path: plot.cost(history([2.0, 1.0]), path),
+    "plane": lambda net, X, Y, path: plot.plane(
+        cr.Network([cr.Dense(1, "tanh")], n_inputs=2), X, Y, path
+    ),
+    "network": plot.network,
+    "weights": lambda net, X, Y, path: plot.weights(net, 1, X, Y, path),
+    "magnitudes": lambda net, X, Y, path: plot.magnitudes(net.trace(X, Y), path),
+    "v_curve": lambda net, X, Y, path: plot.v_curve(net, X, Y, 1, 2, 1, path),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_picture_returns_a_figure_and_is_saved(tmp_path, unchanged, name):
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    net = cr.Network([cr.Dense(3, "sigmoid"), cr.Dense(1)], n_inputs=2, dtype="float64")
+    X, Y = [[1.0, 2.0], [0.5, -1.0], [0.0, 1.0]], [1.0, 0.0, 2.0]
+    signatures = set()
+    for suffix in ("png", "svg", "pdf"):
+        path = tmp_path / f"{name}.{suffix}"
+        with unchanged(net):
+            figure = PICTURES[name](net, X, Y, path)
+        assert isinstance(figure, Figure)
+        assert figure.axes[0].get_title()
+        content = path.read_bytes()
+        assert b"chainrule: " in content
+        signatures.add(plot.SIGNATURE.encode() in content)
+    assert signatures == {name == "cost"}  # the command line tells its own pictures by that
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_texts_of_a_picture_do_not_overlap(tmp_path, name):
+    net = cr.Network([cr.Dense(3, "sigmoid"), cr.Dense(1)], n_inputs=2, dtype="float64")
+    X, Y = [[1.0, 2.0], [0.5, -1.0], [0.0, 1.0]], [1.0, 0.0, 2.0]
+    figure = PICTURES[name](net, X, Y, tmp_path / "picture.png")
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    inside = figure.bbox.padded(2)
+    boxes = []
+    for axes in figure.axes:
+        texts = [axes.title, axes.xaxis.label, axes.yaxis.label]
+        texts += [t for t in axes.texts if t.get_rotation() == 0]
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+            texts += [t for at, t in ticks if low <= at <= high and axes.axison]
+        boxes += [
+            (t.get_text(), t.get_window_extent(renderer))
+            for t in texts
+            if t.get_text() and t.get_visible() and (axes.axison or t not in texts[1:3])
+        ]
+    for i, (text, box) in enumerate(boxes):
+        assert inside.x0 <= box.x0 <= box.x1 <= inside.x1, text
+        assert inside.y0 <= box.y0 <= box.y1 <= inside.y1, text
+        for other, other_box in boxes[:i]:
+            assert not box.padded(-1).overlaps(other_box.padded(-1)), (text, other)
+
+
+def test_numbers_on_pictures():
+    number = plot.canvas.number
+    minus = "\N{MINUS SIGN}"
+    assert [number(v) for v in (0.0, -0.0, 2.375, -1.5, 1e-9, 123456.0)] == [
+        "0", "0", "2.375", f"{minus}1.5", f"1e{minus}9", "1.235e5",
+    ]  # fmt: skip
+    assert number(-1.28125, 6) == f"{minus}1.28125"

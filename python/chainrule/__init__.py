@@ -4,17 +4,20 @@
 >>> net = cr.Network([cr.Dense(64, "relu"), cr.Dense(1)], n_inputs=10)
 """
 
-from . import reference
+from . import calculus, plot, reference
 from ._core import __version__
 from .errors import DivergedError, FormatError
+from .explanation import Explanation
 from .gradcheck import GradientCheck, gradcheck
 from .layers import Dense
 from .losses import MSE
 from .modelfile import load
-from .network import Gradient, Network, Trace
+from .network import Network
+from .neuron import Neuron
 from .optimizers import SGD
 from .runtime import get_num_threads, info, set_isa, set_num_threads
 from .scaling import Scaling
+from .trace import Gradient, Trace
 from .training import History, Trainer
 
 __all__ = [
@@ -22,19 +25,23 @@ __all__ = [
     "SGD",
     "Dense",
     "DivergedError",
+    "Explanation",
     "FormatError",
     "Gradient",
     "GradientCheck",
     "History",
     "Network",
+    "Neuron",
     "Scaling",
     "Trace",
     "Trainer",
     "__version__",
+    "calculus",
     "get_num_threads",
     "gradcheck",
     "info",
     "load",
+    "plot",
     "reference",
     "set_isa",
     "set_num_threads",

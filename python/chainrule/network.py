@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import copy as copying
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -26,8 +25,10 @@ from .layers import Dense, width
 from .losses import Loss, checked_loss
 from .optimizers import SGD
 from .scaling import Scaling
+from .trace import Gradient, Numbered, Trace
 
 if TYPE_CHECKING:
+    from .diagnosis import DeadUnits, WeakInputs
     from .training import History
 
 Array = NDArray[Any]
@@ -41,94 +42,6 @@ _CORES: dict[str, type[_core.Network32 | _core.Network64]] = {
 # He's limit for activations that are about linear on one side, Glorot's for the others.
 _ONE_SIDED = frozenset({"relu", "leaky_relu", "softplus", "gelu", "silu"})
 _DEFAULT_OPTIMIZER = SGD()
-
-
-class Numbered:
-    """Arrays numbered like the layers of the lecture: from 1 (or 0, for a[0] = X) to L.
-
-    `len` counts them, iteration goes from the first to the last; another number is an IndexError.
-    For `net.W` and `net.b`, `net.W[l] = array` copies into the parameters.
-    """
-
-    __slots__ = ("_arrays", "_assignable", "_first", "_name")
-
-    def __init__(
-        self, name: str, arrays: Sequence[Array], first: int = 1, assignable: bool = False
-    ) -> None:
-        self._name = name
-        self._arrays = tuple(arrays)
-        self._first = first
-        self._assignable = assignable
-
-    def __getitem__(self, l: int) -> Array:
-        if type(l) is not int:
-            l = whole_number(l, f"the layer in {self._name}[l]", least=-(2**63))
-        k = l - self._first
-        if not 0 <= k < len(self._arrays):
-            last = self._first + len(self._arrays) - 1
-            raise IndexError(f"{self._name} is numbered {self._first}..{last}, got [{l}]")
-        return self._arrays[k]
-
-    def __setitem__(self, l: int, value: Any) -> None:
-        if not self._assignable:
-            raise TypeError(f"{self._name}[l] cannot be assigned to")
-        target = self[l]
-        target[...] = as_array(value, f"{self._name}[{l}]", target.dtype, target.shape)
-
-    def __len__(self) -> int:
-        return len(self._arrays)
-
-    def __iter__(self) -> Iterator[Array]:
-        return iter(self._arrays)
-
-    def __repr__(self) -> str:
-        shapes = ", ".join(
-            f"{self._name}[{l}] {array.shape}" for l, array in enumerate(self._arrays, self._first)
-        )
-        return f"<{shapes}>"
-
-
-@dataclass(frozen=True, eq=False)
-class Gradient:
-    """The cost and its derivatives, from `Network.gradient`.
-
-    Attributes
-    ----------
-    cost : float
-        The mean squared error, in standardised units when the network has a scaling.
-    theta : ndarray, shape (P,)
-        All derivatives in the order of `net.theta`.
-    dW, db : Numbered
-        dW[l] (n_l, n_{l-1}) and db[l] (n_l,), l = 1..L: views of `theta`.
-    """
-
-    cost: float
-    theta: Array
-    dW: Numbered
-    db: Numbered
-
-
-@dataclass(frozen=True, eq=False)
-class Trace:
-    """Everything the passes forward and backward compute, from `Network.trace`.
-
-    Attributes
-    ----------
-    cost : float
-    z, a : Numbered
-        z[l] and a[l] (m, n_l); z from 1, a from 0 with a[0] = X (standardised when scaled).
-    delta : Numbered
-        delta[l] = dC/dz^l (m, n_l), l = 1..L.
-    dW, db : Numbered
-        The derivatives, as in `Gradient`.
-    """
-
-    cost: float
-    z: Numbered
-    a: Numbered
-    delta: Numbered
-    dW: Numbered
-    db: Numbered
 
 
 class Network:
@@ -360,10 +273,8 @@ class Network:
 
     def _careful_predict(self, X: Any, out: Array | None = None) -> Array:
         """`predict` for arguments that the core does not take as they are."""
-        if type(X) is not np.ndarray:
-            X = as_ndarray(X, "X")
-        single = X.ndim == 1 and len(X) == self._n[0]
-        x = self._inputs(X.reshape(1, -1) if single else X, "X", empty=True)
+        X, single = self._rows(X)
+        x = self._inputs(X, "X", empty=True)
         shape = (len(x), self._n[-1])
         if out is None:
             a = np.empty(shape, self._dtype)
@@ -418,21 +329,99 @@ class Network:
         return Gradient(cost, theta, *self._views(theta, "dW", "db"))
 
     def trace(self, X: Any, Y: Any, loss: Loss = "mse") -> Trace:
-        """All z, a, delta and the gradient; arguments as `cost`.
+        """All z, a, delta and the gradient, and what explains them.
 
         Nothing is said of values that are not finite: a trace is the place to look for them.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, n_0), or (n_0,) for one sample
+        Y : array_like, shape (m, n_L), or (m,) for one output
+            Both in the user's units. For one sample X (n_0,): shape (n_L,), or one number.
+        loss : {"mse"} or MSE
+
+        Returns
+        -------
+        Trace
+            One sample gives arrays with one row.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument is not as above, not finite, or has no rows.
         """
-        reduction = checked_loss(loss).reduction
+        loss = checked_loss(loss)
+        X, single = self._rows(X)
+        if single:
+            Y = as_ndarray(Y, "Y")
+            Y = Y.reshape(1, -1) if Y.ndim < 2 else Y
         x, y = self._prepare(X, Y)
-        theta = np.empty_like(self._theta)
-        cost, z, a, delta = self._engine.trace(x, y, theta, reduction)
+        # The core stops before the derivatives when the cost is not finite.
+        theta = np.full_like(self._theta, np.nan)
+        cost, z, a, delta = self._engine.trace(x, y, theta, loss.reduction)
         return Trace(
             cost,
             Numbered("z", z),
             Numbered("a", a, first=0),
             Numbered("delta", delta),
             *self._views(theta, "dW", "db"),
+            y.copy(),
+            loss,
+            *self._views(self._theta.copy(), "W", "b"),
+            tuple(layer.activation for layer in self._layers),
+            self._scaling,
         )
+
+    def dead_units(self, X: Any) -> DeadUnits:
+        """The units that can no longer learn on X, and why.
+
+        A relu unit is dead when z <= 0 on all samples: its derivatives are exactly 0. A unit whose
+        layer above is dead as a whole is dead too. Units of smooth activations that are so far out
+        that f'(z) is small on all samples are listed apart, as `.saturated`.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, n_0), or (n_0,) for one sample
+            In the user's units.
+
+        Returns
+        -------
+        DeadUnits
+            A sequence of `DeadUnit`; prints as a table.
+
+        Raises
+        ------
+        TypeError, ValueError
+            X is not as above, not finite, or has no rows.
+        DivergedError
+            A weighted sum z is not finite.
+
+        Examples
+        --------
+        >>> net = Network([Dense(2, "relu"), Dense(1)], n_inputs=1, dtype="float64")
+        >>> net.W[1] = [[1.0], [-1.0]]
+        >>> [(u.l, u.j) for u in net.dead_units([[1.0], [2.0]])]
+        [(1, 2)]
+        """
+        from .diagnosis import dead_units
+
+        return dead_units(self, X)
+
+    def weak_inputs(self, X: Any) -> WeakInputs:
+        """The inputs so small against the others that their weights learn slowly.
+
+        dC/dw^1_j,k is proportional to x_k: a small input is not dead, but it moves its weights
+        little. Arguments and errors as `dead_units`.
+
+        Returns
+        -------
+        WeakInputs
+            A sequence of `WeakInput`, the inputs whose root mean square is below a tenth of the
+            largest one; prints as a table.
+        """
+        from .diagnosis import weak_inputs
+
+        return weak_inputs(self, X)
 
     def fit(
         self,
@@ -562,6 +551,13 @@ class Network:
         widths = "-".join(map(str, self._n))
         activations = ", ".join(layer.activation for layer in self._layers)
         return f"Network {widths} {activations} | {self.dtype} | {self.n_parameters} parameters"
+
+    def _rows(self, X: Any) -> tuple[Array, bool]:
+        """X with samples as rows, and whether it was one sample (n_0,)."""
+        if type(X) is not np.ndarray:
+            X = as_ndarray(X, "X")
+        single = X.ndim == 1 and len(X) == self._n[0]
+        return X.reshape(1, -1) if single else X, single
 
     def _inputs(self, X: Any, name: str, empty: bool = False) -> Array:
         """X checked, in standardised units and in the core's layout."""

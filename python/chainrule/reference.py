@@ -286,12 +286,13 @@ def fit(
     learning_rate: float,
     momentum: float = 0.0,
     order: Callable[[int], Array] | None = None,
+    reduction: str = "mean",
 ) -> list[float]:
     """Train in place and return the cost of each epoch.
 
     `order(epoch)`, epochs counted from 0, is the permutation of the rows; without it they go in
     order. The last batch may be smaller. A batch's cost is taken before its step, and an epoch's
-    cost is the mean over its rows.
+    cost is the mean over its rows, or the sum over them where the cost itself is a sum.
     """
     m = len(X)
     theta = [*W[1:], *b[1:]]
@@ -302,11 +303,11 @@ def fit(
         total = 0.0
         for start in range(0, m, batch_size):
             batch = rows[start : start + batch_size]
-            C, dW, db = gradient(W, b, activations, X[batch], Y[batch])
+            C, dW, db = gradient(W, b, activations, X[batch], Y[batch], reduction)
             for i, g in enumerate([*dW[1:], *db[1:]]):
                 theta[i][...], v[i] = _step(theta[i], v[i], g, learning_rate, momentum)
-            total += float(C) * len(batch)
-        costs.append(total / m)
+            total += float(C) * (1 if reduction == "sum" else len(batch))
+        costs.append(total if reduction == "sum" else total / m)
     return costs
 
 
