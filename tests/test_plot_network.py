@@ -132,6 +132,9 @@ def test_dead_units_without_targets(draw):
     assert crosses(draw(net)) == set()
     assert crosses(draw(net, [[0.0, 0.0]])) == {"dead 1,1", "dead 1,2", "dead 1,3"}  # z = 0
     assert "no unit dead" not in draw(net, X).get_title()
+    one = draw(net, [1.0, 2.0])
+    assert crosses(one) == crosses(draw(net, [[1.0, 2.0]])) >= {"dead 1,2"}
+    assert crosses(draw(net, [1.0, 2.0], [0.0, 1.0], colour="derivative")) == crosses(one)
     net.b[1][1] = 100.0
     net.W[1] = [[1, 1], [1, 1], [1, 1]]
     assert "no unit dead" in draw(net, X).get_title()

@@ -39,9 +39,9 @@ def network(
     Parameters
     ----------
     net : Network
-    X : array_like, shape (m, n_0), optional
+    X : array_like, shape (m, n_0), or (n_0,) for one sample, optional
         With X, units that are dead on these samples are marked: relu units with z <= 0 for all.
-    Y : array_like, shape (m, n_L), optional
+    Y : array_like, shape (m, n_L), or (n_L,), optional
         Needed for the derivatives.
     path : path, optional
         Where to save the picture, as for `cost`.

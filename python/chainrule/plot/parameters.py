@@ -30,8 +30,12 @@ def trace_of(net: Any, X: Any, Y: Any, colour: str, loss: Loss) -> Any:
         if Y is not None:
             raise ValueError("Y was given without X")
         return None
+    X = as_ndarray(X, "X")
+    if X.shape == (net.n[0],):  # one sample
+        X = X.reshape(1, -1)
+        Y = None if Y is None else as_ndarray(Y, "Y").reshape(1, -1)
     if Y is None:
-        Y = np.zeros((len(as_ndarray(X, "X")) if np.ndim(X) else 1, net.n[-1]))
+        Y = np.zeros((len(X) if X.ndim else 1, net.n[-1]))
     return net.trace(X, Y, loss=loss)
 
 
