@@ -325,6 +325,7 @@ def test_kinks_have_the_derivative_of_the_lecture():
     assert calculus.gradient(lambda x: np.minimum(0, x), -0.0) == 0
     assert calculus.gradient(np.abs, 0.0) == 0
     assert calculus.gradient(lambda x: np.maximum(x[0], x[1]), [2.0, 2.0]).tolist() == [1, 0]
+    assert calculus.gradient(lambda x: np.fmin(x[0], x[1]), [2.0, 2.0]).tolist() == [1, 0]
     assert calculus.gradient(np.max, [2.0, 2.0]).tolist() == [1, 0]
     assert calculus.gradient(lambda x: np.clip(x, 0, 1), 1.0) == 0
 
