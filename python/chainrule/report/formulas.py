@@ -1,0 +1,551 @@
+"""Every number of the page with its formula: symbols, the same with numbers, value, checks, paths.
+
+One function for each kind of number, in the order of the lecture: x, z (Z), a (A), the cost (MSE),
+delta (BP1, BP2), b (BP3) and w (BP4) with their step (GD). Called by `page`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from .mathml import (
+    TIMES,
+    brackets,
+    factor,
+    frac,
+    index,
+    inline,
+    line,
+    mi,
+    mo,
+    mtext,
+    number,
+    plus,
+    power,
+    product,
+    row,
+    total,
+    whole,
+)
+from .subject import Subject
+
+DELTA, SIGMA, ETA, PARTIAL, PRIME = "\u03b4", "\u03c3", "\u03b7", "\u2202", "\u2032"
+DIFFERENCE = "finite difference, float64"
+KINK = "a kink is within reach: a difference says nothing here"
+MOST_TERMS = 6
+MOST_PATHS = 8
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One line of an explanation: a formula, and the tag or the words beside it."""
+
+    formula: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """An independent value beside ours, with what it came from and how far they are apart."""
+
+    source: str
+    value: float
+    apart: float
+    verdict: str
+    good: bool
+
+
+@dataclass(frozen=True)
+class Item:
+    """One number of the page.
+
+    Attributes
+    ----------
+    id : str
+        Unique on the page; "w-1-2-1" is the weight w^1_2,1 with its derivative.
+    kind : str
+        x, y, z, a, delta, b, w, cost or after.
+    symbol : str
+        MathML of the number's name.
+    spoken : str
+        The name in words, for a screen reader.
+    value : float
+        The number itself; for w and b it is the derivative.
+    equations : list of Equation
+    checks : list of Check
+    facts : list of (str, float)
+        Further values to read, such as the weight itself.
+    paths : list of (str, str, float)
+        Sample, MathML of the product along one path, value.
+    paths_note, note : str
+        What to say above the paths, and about this number.
+    uses : list of str
+        The ids of the numbers in the formula, in its order.
+    """
+
+    id: str
+    kind: str
+    symbol: str
+    spoken: str
+    value: float
+    equations: list[Equation]
+    checks: list[Check] = field(default_factory=list)
+    facts: list[tuple[str, float]] = field(default_factory=list)
+    paths: list[tuple[str, str, float]] = field(default_factory=list)
+    paths_note: str = ""
+    note: str = ""
+    uses: list[str] = field(default_factory=list)
+
+
+class Formulas:
+    """The items of one subject."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.single = subject.m == 1
+        self.loose = 1e-3 if subject.net.dtype == "float32" else 1e-6
+        self.close = 1e-4 if subject.net.dtype == "float32" else 1e-12
+
+    # --- names ------------------------------------------------------------------------------------
+
+    def unit(self, letter: str, l: int, j: int, i: int = 0) -> str:
+        """z^l_j, with the sample (i) where there are several."""
+        above = whole(l)
+        if i and not self.single:
+            above = row(above, mtext("\u2009"), brackets(whole(i)))
+        return index(mi(letter), whole(j), above)
+
+    @staticmethod
+    def weight(l: int, j: int, k: int, letter: str = "w") -> str:
+        """w^l_j,k."""
+        return index(mi(letter), row(whole(j), mo(","), whole(k)), whole(l))
+
+    @staticmethod
+    def slope(below: str) -> str:
+        """dC / d(below)."""
+        return frac(row(mi(PARTIAL), mi("C")), row(mi(PARTIAL), below))
+
+    def target(self, j: int, i: int) -> str:
+        """y_j, with the sample where there are several."""
+        if self.single:
+            return index(mi("y"), whole(j))
+        return index(mi("y"), whole(j), brackets(whole(i)))
+
+    def _of_sample(self, i: int) -> str:
+        return "" if self.single else f" of {self.subject.samples[i - 1]}"
+
+    # --- the items --------------------------------------------------------------------------------
+
+    def all(self) -> Iterator[Item]:
+        """Every item of the page, in the order of the lecture."""
+        shown = self.subject.shown
+        columns = [l for l in shown.units if l]
+        for i in shown.samples:
+            yield from (self.x(i, k) for k in shown.units[0])
+            for l in columns:
+                for j in shown.units[l]:
+                    yield self.z(l, i, j)
+                    yield self.a(l, i, j)
+            yield from (self.y(i, j) for j in shown.units[self.subject.L])
+        yield self.cost()
+        for i in shown.samples:
+            for l in reversed(columns):
+                yield from (self.delta(l, i, j) for j in shown.units[l])
+        for l in reversed(columns):
+            yield from (self.b(l, j) for j in shown.units[l])
+            for j in shown.units[l] if l in shown.layers else ():
+                yield from (self.w(l, j, k) for k in shown.units[l - 1])
+        drawn = {(l, j, k) for l in shown.layers for j in shown.units[l] for k in shown.units[l - 1]}
+        drawn |= {(l, j, 0) for l in columns for j in shown.units[l]}
+        for place, _ in self.subject.largest:
+            if (*place, 0)[:3] not in drawn:
+                yield self.w(*place) if len(place) == 3 else self.b(*place)
+        yield self.after()
+
+    def x(self, i: int, k: int) -> Item:
+        """An input, given in the table; standardised where the network has a scaling."""
+        s = self.subject
+        value = float(s.trace.a[0][i - 1, k - 1])
+        name, scaling = s.inputs[k - 1], s.net.scaling
+        symbol = self.unit("a", 0, k, i)
+        left = row(symbol, mo("="), index(mi("x"), whole(k)))
+        equations = [Equation(line(left, number(value, 17)), "given")]
+        if scaling is not None:
+            raw, mean, scale = (
+                float(v) for v in (s.X[i - 1, k - 1], scaling.x_mean[k - 1], scaling.x_scale[k - 1])
+            )
+            equations = _standardised(symbol, "x", k, raw, mean, scale)
+        spoken = f"input {k}, {name},{self._of_sample(i)}" if s.named else f"input {k}"
+        return Item(f"a-0-{i}-{k}", "x", symbol, spoken + ("" if s.named else self._of_sample(i)),
+                    value, equations, note=f"Column {name}." if s.named else "")  # fmt: skip
+
+    def y(self, i: int, j: int) -> Item:
+        """A target, given in the table."""
+        s = self.subject
+        value = float(s.y[i - 1, j - 1])
+        symbol, scaling = self.target(j, i), s.net.scaling
+        equations = [Equation(line(symbol, number(value, 17)), "given")]
+        if scaling is not None:
+            raw, mean, scale = (
+                float(v) for v in (s.Y[i - 1, j - 1], scaling.y_mean[j - 1], scaling.y_scale[j - 1])
+            )
+            equations = _standardised(symbol, "Y", j, raw, mean, scale)
+        note = f"Target {s.outputs[j - 1]}." if s.named else ""
+        return Item(f"y-{i}-{j}", "y", symbol, f"target {j}{self._of_sample(i)}", value, equations,
+                    note=note)  # fmt: skip
+
+    def z(self, l: int, i: int, j: int) -> Item:
+        """(Z): the weighted sum of the layer below, plus the bias."""
+        s = self.subject
+        W, b, below = s.net.W[l][j - 1], float(s.net.b[l][j - 1]), s.trace.a[l - 1][i - 1]
+        terms = [(float(w), float(a)) for w, a in zip(W, below, strict=True)]
+        kept, rest = _largest([w * a for w, a in terms])
+        symbol = self.unit("z", l, j, i)
+        sum_ = total(mi("k"), product(index(mi("w"), row(whole(j), mo(","), mi("k")), whole(l)),
+                                      self._any("a", l - 1, "k", i)))  # fmt: skip
+        parts = [product(factor(terms[p][0]), factor(terms[p][1])) for p in kept]
+        if rest is not None:
+            parts.append(_more(len(terms) - len(kept), "terms", rest))
+        value = float(s.trace.z[l][i - 1, j - 1])
+        spell = [product(self.weight(l, j, p + 1), self.unit("a", l - 1, p + 1, i)) for p in kept]
+        equations = [
+            Equation(line(symbol, plus([sum_, self.unit("b", l, j)])), "(Z)"),
+            *([Equation(line("", plus([*spell, self.unit("b", l, j)])))] if rest is None else []),
+            Equation(line("", plus([*parts, factor(b)])), "with numbers"),
+            Equation(line("", number(value, 17)), "value"),
+        ]
+        uses = [f"b-{l}-{j}"]
+        for p in kept:
+            uses += [f"w-{l}-{j}-{p + 1}", f"a-{l - 1}-{i}-{p + 1}"]
+        return Item(f"z-{l}-{i}-{j}", "z", symbol, f"z, layer {l}, unit {j}{self._of_sample(i)}",
+                    value, equations, [self._reference(value, float(s.ref_z[l][i - 1, j - 1]))],
+                    uses=uses)  # fmt: skip
+
+    def a(self, l: int, i: int, j: int) -> Item:
+        """(A): the activation of the weighted sum."""
+        s = self.subject
+        name = s.activations[l - 1]
+        z, value = float(s.trace.z[l][i - 1, j - 1]), float(s.trace.a[l][i - 1, j - 1])
+        symbol, z_symbol = self.unit("a", l, j, i), self.unit("z", l, j, i)
+        equations = [
+            Equation(line(symbol, row(mi("f"), brackets(z_symbol))), "(A)"),
+            Equation(line("", _activation(name, z_symbol)), name),
+            Equation(line("", _activation(name, number(z), z < 0)), "with numbers"),
+            Equation(line("", number(value, 17)), "value"),
+        ]
+        return Item(f"a-{l}-{i}-{j}", "a", symbol, f"a, layer {l}, unit {j}{self._of_sample(i)}",
+                    value, equations, [self._reference(value, float(s.ref_a[l][i - 1, j - 1]))],
+                    uses=[f"z-{l}-{i}-{j}"])  # fmt: skip
+
+    def cost(self) -> Item:
+        """(MSE): the squared errors of all samples and outputs, divided by D."""
+        s = self.subject
+        L, D = s.L, s.divisor
+        a, y = s.trace.a[L], s.y
+        places = [(i, j) for i in range(a.shape[0]) for j in range(a.shape[1])]
+        squares = [(float(a[p]) - float(y[p])) ** 2 for p in places]
+        kept, rest = _largest(squares)
+        left = power(brackets(row(index(mi("a"), mi("j"), self._last(L)), mo("\u2212"),
+                                  index(mi("y"), mi("j"), self._sample_index()))), whole(2))  # fmt: skip
+        below = mi("j") if self.single else row(mi("i"), mo(","), mi("j"))
+        numbers = []
+        for p in kept:
+            i, j = places[p]
+            difference = row(number(float(a[i, j])), mo("\u2212"), factor(float(y[i, j])))
+            numbers.append(power(brackets(difference), whole(2)))
+        if rest is not None:
+            numbers.append(_more(len(places) - len(kept), "squares", rest))
+        body = numbers[0] if len(numbers) == 1 else brackets(plus(numbers))
+        value = float(s.trace.cost)
+        one_over = [] if s.loss.reduction == "sum" else [frac(whole(1), mi("D"))]
+        over = [] if s.loss.reduction == "sum" else [frac(whole(1), whole(D))]
+        equations = [
+            Equation(line(mi("C"), row(*one_over, total(below, left))), "(MSE)"),
+            *([Equation(line(mi("D"), self._divisor()))] if one_over else []),
+            Equation(line(mi("C"), row(*over, body)), "with numbers"),
+            Equation(line("", number(value, 17)), "value"),
+        ]
+        uses = []
+        for p in kept:
+            i, j = places[p]
+            uses += [f"a-{L}-{i + 1}-{j + 1}", f"y-{i + 1}-{j + 1}"]
+        return Item("cost", "cost", mi("C"), "the cost C", value, equations,
+                    [self._reference(value, s.ref_cost)], uses=uses)  # fmt: skip
+
+    def delta(self, l: int, i: int, j: int) -> Item:
+        """(BP1) for the last layer, (BP2) for the others."""
+        s = self.subject
+        value = float(s.trace.delta[l][i - 1, j - 1])
+        symbol = self.unit(DELTA, l, j, i)
+        z_symbol = self.unit("z", l, j, i)
+        prime = row(f"<msup>{mi('f')}{mo(PRIME)}</msup>", brackets(z_symbol))
+        slope = s.derivative(l, s.ref_z, i, j)
+        uses = [f"z-{l}-{i}-{j}", f"a-{l}-{i}-{j}"]
+        if l == s.L:
+            a, y = float(s.trace.a[l][i - 1, j - 1]), float(s.y[i - 1, j - 1])
+            symbols = product(frac(whole(2), mi("D")), brackets(
+                row(self.unit("a", l, j, i), mo("\u2212"), self.target(j, i))), prime)  # fmt: skip
+            if s.loss.reduction == "sum":
+                symbols = symbols.replace(frac(whole(2), mi("D")), whole(2), 1)
+            lead = whole(2) if s.loss.reduction == "sum" else frac(whole(2), whole(s.divisor))
+            numbers = product(lead, brackets(row(number(a), mo("\u2212"), factor(y))),
+                              factor(slope))  # fmt: skip
+            tag, uses = "(BP1)", [f"a-{l}-{i}-{j}", f"y-{i}-{j}", f"z-{l}-{i}-{j}"]
+        else:
+            w, above = s.net.W[l + 1][:, j - 1], s.trace.delta[l + 1][i - 1]
+            terms = [(float(p), float(q)) for p, q in zip(w, above, strict=True)]
+            kept, rest = _largest([p * q for p, q in terms])
+            symbols = product(brackets(total(mi("q"), product(
+                index(mi("w"), row(mi("q"), mo(","), whole(j)), whole(l + 1)),
+                self._any(DELTA, l + 1, "q", i)))), prime)  # fmt: skip
+            parts = [product(factor(terms[p][0]), factor(terms[p][1])) for p in kept]
+            if rest is not None:
+                parts.append(_more(len(terms) - len(kept), "terms", rest))
+            numbers = product(brackets(plus(parts)), factor(slope))
+            tag = "(BP2)"
+            for p in kept:
+                uses += [f"w-{l + 1}-{p + 1}-{j}", f"delta-{l + 1}-{i}-{p + 1}"]
+        equations = [
+            Equation(line(row(symbol, mo("="), self.slope(z_symbol)), symbols), tag),
+            Equation(line("", numbers), "with numbers"),
+            Equation(line("", number(value, 17)), "value"),
+            Equation(line(prime, row(_derivative(s.activations[l - 1], z_symbol), mo("="),
+                                     number(slope))), s.activations[l - 1]),  # fmt: skip
+        ]
+        found, kink = s.delta_check(l, i, j)
+        return Item(f"delta-{l}-{i}-{j}", "delta", symbol,
+                    f"delta, layer {l}, unit {j}{self._of_sample(i)}", value, equations,
+                    [self._difference(value, found, kink)], uses=uses)  # fmt: skip
+
+    def b(self, l: int, j: int) -> Item:
+        """(BP3) and the step (GD) of a bias."""
+        s = self.subject
+        deltas = [float(d) for d in s.trace.delta[l][:, j - 1]]
+        kept, rest = _largest(deltas)
+        parts = [factor(deltas[p]) for p in kept]
+        if rest is not None:
+            parts.append(_more(len(deltas) - len(kept), "samples", rest))
+        symbol = self.unit("b", l, j)
+        symbols = self.unit(DELTA, l, j)
+        if not self.single:
+            symbols = total(mi("i"), self._any_sample(DELTA, l, whole(j)))
+        uses = [f"delta-{l}-{p + 1}-{j}" for p in kept]
+        here = float(s.net.b[l][j - 1]), float(s.after.b[l][j - 1])
+        return self._parameter((l, j), f"b-{l}-{j}", "b", symbol, f"bias b, layer {l}, unit {j}",
+                               here, (symbols, plus(parts), "(BP3)", len(parts) > 1), uses)  # fmt: skip
+
+    def w(self, l: int, j: int, k: int) -> Item:
+        """(BP4) and the step (GD) of a weight."""
+        s = self.subject
+        below = s.trace.a[l - 1][:, k - 1]
+        terms = [(float(d), float(a)) for d, a in zip(s.trace.delta[l][:, j - 1], below, strict=True)]
+        kept, rest = _largest([d * a for d, a in terms])
+        parts = [product(factor(terms[p][0]), factor(terms[p][1])) for p in kept]
+        if rest is not None:
+            parts.append(_more(len(terms) - len(kept), "samples", rest))
+        symbol = self.weight(l, j, k)
+        symbols = product(self.unit(DELTA, l, j), self.unit("a", l - 1, k))
+        if not self.single:
+            symbols = total(mi("i"), product(self._any_sample(DELTA, l, whole(j)),
+                                             self._any_sample("a", l - 1, whole(k))))  # fmt: skip
+        uses = []
+        for p in kept:
+            uses += [f"delta-{l}-{p + 1}-{j}", f"a-{l - 1}-{p + 1}-{k}"]
+        here = float(s.net.W[l][j - 1, k - 1]), float(s.after.W[l][j - 1, k - 1])
+        spoken = f"weight w, layer {l}, from {k} to {j}"
+        return self._parameter((l, j, k), f"w-{l}-{j}-{k}", "w", symbol, spoken, here,
+                               (symbols, plus(parts), "(BP4)", True), uses)  # fmt: skip
+
+    def after(self) -> Item:
+        """The cost after the step, and what the first order foretold."""
+        s = self.subject
+        value, foretold = float(s.cost_after), s.trace.cost - s.learning_rate * s.squared_norm
+        prime = f"<msup>{mi('C')}{mo(PRIME)}</msup>"
+        norm = power(row(mo("\u2016"), mi("\u2207"), mi("C"), mo("\u2016")), whole(2))
+        equations = [
+            Equation(line(prime, row(mi("C"), brackets(row(
+                mi("\u03b8"), mo("\u2212"), product(mi(ETA), row(mi("\u2207"), mi("C"))))))), "(GD)"),
+            Equation(line("", number(value, 17)), "value"),
+            Equation(line(row(prime, mo("\u2248")), row(
+                mi("C"), mo("\u2212"), product(mi(ETA), norm))).replace("<mo>=</mo>", "", 1),
+                "first order"),
+            Equation(line("", row(number(float(s.trace.cost)), mo("\u2212"), product(
+                number(s.learning_rate), number(s.squared_norm)), mo("="), number(foretold, 17)))),
+        ]  # fmt: skip
+        found = s.reference_cost(s.after)
+        note = (
+            "The first order is the tangent of the curve above: exact for a small step, and less so "
+            "for a large one."
+        )
+        return Item("after", "after", prime, "the cost after the step", value, equations,
+                    [self._reference(value, found)], note=note, uses=["cost"])  # fmt: skip
+
+    # --- parts of the items -----------------------------------------------------------------------
+
+    def _parameter(
+        self,
+        place: tuple[int, ...],
+        name: str,
+        kind: str,
+        symbol: str,
+        spoken: str,
+        here: tuple[float, float],
+        formula: tuple[str, str, str, bool],
+        uses: list[str],
+    ) -> Item:
+        s = self.subject
+        e = s.explain(*place)
+        symbols, numbers, tag, worth = formula
+        now, after = here
+        prime = f"<msup>{row(symbol)}{mo(PRIME)}</msup>"
+        slope = self.slope(symbol)
+        equations = [
+            Equation(line(slope, symbols), tag),
+            *([Equation(line("", numbers), "with numbers")] if worth else []),
+            Equation(line("", number(e.value, 17)), "value"),
+            Equation(line(prime, row(symbol, mo("\u2212"), product(mi(ETA), slope))), "(GD)"),
+            Equation(line("", row(number(now), mo("\u2212"), product(
+                number(s.learning_rate), factor(e.value)))), "with numbers"),
+            Equation(line("", number(after, 17)), "value"),
+        ]  # fmt: skip
+        words = KINK if e.kink and not e.agrees else "agrees" if e.agrees else "DIFFERS"
+        checks = [Check(DIFFERENCE, e.check, e.check_error, words, e.agrees or e.kink)]
+        paths, paths_note = self._paths(place)
+        if e.path_sum is not None:
+            checks.append(self._check("sum over paths", e.value, e.path_sum, self.close))
+        letter = "weight" if kind == "w" else "bias"
+        facts = [(f"the {letter} itself", now), ("derivative", e.value), ("after the step", after)]
+        return Item(name, kind, symbol, spoken, e.value, equations, checks, facts, paths,
+                    paths_note, "", uses)  # fmt: skip
+
+    def _paths(self, place: tuple[int, ...]) -> tuple[list[tuple[str, str, float]], str]:
+        """The products along the paths from a parameter to the cost, the largest ones."""
+        e = self.subject.explain(*place)
+        if not e.paths:
+            return [], f"{e.n_paths:,} paths lead from here to the cost: too many to list."
+        paths = sorted(e.paths, key=lambda path: -abs(path.value))
+        shown = paths[:MOST_PATHS]
+        shown.sort(key=lambda path: (path.sample, path.units))
+        rows = []
+        for path in shown:
+            route = " \u2192 ".join(map(str, path.units))
+            where = f"units {route}" if self.single else f"sample {path.sample}, units {route}"
+            factors = product(*(factor(float(value)) for _, value in path.factors))
+            rows.append((where, inline(factors), float(path.value)))
+        one = e.n_paths == 1
+        note = "One path leads" if one else f"{e.n_paths:,} paths lead"
+        note += f" from here through layers {place[0]} to {self.subject.L} to the cost."
+        if place[0] == self.subject.L:
+            note = ("One path leads" if one else f"{e.n_paths:,} paths lead") + " from here to the cost."
+        if len(shown) < len(paths):
+            note += f" The {len(shown)} largest products:"
+        return rows, note
+
+    def _reference(self, value: float, found: float) -> Check:
+        return self._check("NumPy reference, float64", value, found, self.close)
+
+    def _difference(self, value: float, found: float, kink: bool) -> Check:
+        check = self._check(DIFFERENCE, value, found, self.loose)
+        if kink and not check.good:
+            return Check(check.source, found, check.apart, KINK, True)
+        return check
+
+    def _check(self, source: str, value: float, found: float, tolerance: float) -> Check:
+        apart = abs(value - found)
+        largest = max(abs(value), abs(found), self.scale * 1e-3)
+        good = apart <= tolerance * largest
+        relative = apart / max(abs(value), abs(found)) if apart else 0.0
+        return Check(source, found, relative, "agrees" if good else "DIFFERS", good)
+
+    @property
+    def scale(self) -> float:
+        """The size below which a number is rounding: the cost's, or 1 if that is larger."""
+        return min(1.0, abs(self.subject.trace.cost)) or 1.0
+
+    def _any(self, letter: str, l: int, j: str, i: int) -> str:
+        above = whole(l)
+        if not self.single:
+            above = row(above, mtext("\u2009"), brackets(whole(i)))
+        return index(mi(letter), mi(j), above)
+
+    def _any_sample(self, letter: str, l: int, j: str) -> str:
+        return index(mi(letter), j, row(whole(l), mtext("\u2009"), brackets(mi("i"))))
+
+    def _last(self, L: int) -> str:
+        return whole(L) if self.single else row(whole(L), mtext("\u2009"), self._sample_index())
+
+    def _sample_index(self) -> str:
+        return "" if self.single else brackets(mi("i"))
+
+    def _divisor(self) -> str:
+        s = self.subject
+        letters = [mi("m"), index(mi("n"), whole(s.L))]
+        figures = [whole(s.m), whole(s.net.n[-1])]
+        if s.loss.reduction == "half_mean":
+            letters, figures = [whole(2), *letters], [whole(2), *figures]
+        return row(product(*letters), mo("="), product(*figures), mo("="), whole(s.divisor))
+
+
+def _largest(terms: Sequence[float]) -> tuple[list[int], float | None]:
+    """The places of the largest terms in their order, and the sum of those left out, if any."""
+    if len(terms) <= MOST_TERMS:
+        return list(range(len(terms))), None
+    order = sorted(range(len(terms)), key=lambda p: -abs(terms[p]))
+    kept = sorted(order[: MOST_TERMS - 1])
+    rest = math.fsum(terms[p] for p in order[MOST_TERMS - 1 :])
+    return kept, rest
+
+
+def _more(count: int, what: str, rest: float) -> str:
+    """The terms left out, and their sum."""
+    return f"<munder>{factor(rest)}{mtext(f'{count} more {what}')}</munder>"
+
+
+def _standardised(
+    symbol: str, letter: str, k: int, raw: float, mean: float, scale: float
+) -> list[Equation]:
+    given = index(mi(letter.upper()), whole(k))
+    symbols = frac(row(given, mo("\u2212"), mtext("mean")), mtext("scale"))
+    numbers = frac(row(number(raw), mo("\u2212"), factor(mean)), number(scale))
+    return [
+        Equation(line(symbol, symbols), "standardised"),
+        Equation(line("", numbers), "with numbers"),
+        Equation(line("", number((raw - mean) / scale, 17)), "value"),
+    ]
+
+
+def _activation(name: str, z: str, negative: bool = False) -> str:
+    """f(z) written out; `z` is a symbol or a number."""
+    inner = brackets(z) if negative else z
+    minus_z = row(mo("\u2212"), inner)
+    spelt = {
+        "identity": z,
+        "relu": row(mi("max"), brackets(whole(0), mo(","), z)),
+        "leaky_relu": row(mi("max"), brackets(product(number(0.01), inner), mo(","), z)),
+        "sigmoid": frac(whole(1), row(whole(1), mo("+"), power(mi("e"), minus_z))),
+        "tanh": row(mi("tanh"), brackets(z)),
+        "softplus": row(mi("ln"), brackets(row(whole(1), mo("+"), power(mi("e"), z)))),
+        "gelu": row(inner, mo(TIMES), mi("\u03a6"), brackets(z)),
+        "silu": row(inner, mo(TIMES), mi(SIGMA), brackets(z)),
+    }
+    return spelt[name]
+
+
+def _derivative(name: str, z: str) -> str:
+    """f'(z) written out."""
+    sigma = row(mi(SIGMA), brackets(z))
+    negative = row(mi(SIGMA), brackets(row(mo("\u2212"), z)))
+    when = row(z, mo(">"), whole(0))
+    spelt = {
+        "identity": whole(1),
+        "relu": brackets(row(whole(1), mtext(" if "), when, mtext(", else "), whole(0))),
+        "leaky_relu": brackets(row(whole(1), mtext(" if "), when, mtext(", else "), number(0.01))),
+        "sigmoid": product(sigma, brackets(row(whole(1), mo("\u2212"), sigma))),
+        "tanh": row(whole(1), mo("\u2212"), power(row(mi("tanh"), brackets(z)), whole(2))),
+        "softplus": sigma,
+        "gelu": row(mi("\u03a6"), brackets(z), mo("+"), product(z, row(mi("\u03c6"), brackets(z)))),
+        "silu": product(sigma, brackets(plus([whole(1), product(z, negative)]))),
+    }
+    return spelt[name]

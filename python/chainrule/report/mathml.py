@@ -1,0 +1,102 @@
+"""MathML from Python calls: one short function for each kind of element, text always escaped.
+
+Only what the formulas of the page need. A formula is a str of MathML, so formulas are joined by
+joining strings. Called by `formulas`; imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{DOT OPERATOR}"
+
+
+def mi(name: str) -> str:
+    """An identifier; one of several letters is set upright, as a function's name."""
+    return f"<mi>{escape(name)}</mi>"
+
+
+def mo(sign: str) -> str:
+    """An operator."""
+    return f"<mo>{escape(sign)}</mo>"
+
+
+def mtext(text: str) -> str:
+    """Words inside a formula."""
+    return f"<mtext>{escape(text)}</mtext>"
+
+
+def row(*parts: str) -> str:
+    """Parts side by side, as one."""
+    return f"<mrow>{''.join(parts)}</mrow>"
+
+
+def frac(above: str, below: str) -> str:
+    """A fraction."""
+    return f"<mfrac>{row(above)}{row(below)}</mfrac>"
+
+
+def power(base: str, exponent: str) -> str:
+    """base^exponent."""
+    return f"<msup>{row(base)}{row(exponent)}</msup>"
+
+
+def index(base: str, below: str, above: str = "") -> str:
+    """A letter with a subscript, and a superscript where there is one."""
+    if not above:
+        return f"<msub>{base}{row(below)}</msub>"
+    return f"<msubsup>{base}{row(below)}{row(above)}</msubsup>"
+
+
+def total(below: str, body: str) -> str:
+    """The sum of `body` over what stands `below` the sign."""
+    return row(f"<munder>{mo(chr(0x2211))}{row(below)}</munder>", body)
+
+
+def brackets(*parts: str) -> str:
+    """(parts)."""
+    return row(mo("("), *parts, mo(")"))
+
+
+def number(value: float, digits: int = 6) -> str:
+    """A number rounded to `digits` significant digits, 1.5e-7 as 1.5 times a power of ten."""
+    if value != value or value in (float("inf"), float("-inf")):
+        return mtext(repr(value))
+    mantissa, _, exponent = f"{abs(value):.{digits}g}".partition("e")
+    sign = mo(MINUS) if value < 0 else ""
+    if not exponent:
+        return row(sign, f"<mn>{mantissa}</mn>") if sign else f"<mn>{mantissa}</mn>"
+    ten = f"<msup><mn>10</mn>{number(int(exponent))}</msup>"
+    return row(sign, f"<mn>{mantissa}</mn>", mo("\N{MULTIPLICATION SIGN}"), ten)
+
+
+def whole(value: int) -> str:
+    """A whole number with all of its digits."""
+    return row(mo(MINUS), f"<mn>{-value}</mn>") if value < 0 else f"<mn>{value}</mn>"
+
+
+def factor(value: float) -> str:
+    """A number as a factor of a product: in brackets when it has a sign."""
+    return brackets(number(value)) if value < 0 else number(value)
+
+
+def product(*factors: str) -> str:
+    """Factors with a dot between each two."""
+    return row(mo(TIMES).join(factors))
+
+
+def plus(terms: list[str]) -> str:
+    """Terms with a plus between each two."""
+    return row(mo("+").join(terms))
+
+
+def line(left: str, right: str) -> str:
+    """One displayed equation, left = right; without `left` it goes on with =."""
+    sides = row(left, mo("="), right) if left else row(mo("="), right)
+    return f'<math display="block">{sides}</math>'
+
+
+def inline(body: str) -> str:
+    """A formula in running text."""
+    return f"<math>{body}</math>"

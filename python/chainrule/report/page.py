@@ -1,0 +1,531 @@
+"""The page: sections in the order of the lecture, then every number with its formula.
+
+One self-contained HTML file. All of it can be read without JavaScript: numbers are links to their
+explanation, which is a <details> element. The scripts of `assets/` open the same explanation beside
+the number. Nothing is fetched, and the policy in the head allows nothing but our own style and
+script, by their hashes. Called by `chainrule explain --html`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib import resources
+from typing import Any
+
+from .. import __name__ as package
+from .._core import __version__
+from . import graph
+from .formulas import DELTA, Check, Equation, Formulas, Item
+from .mathml import index, inline, line, mi, mo, power, product, row, total, whole
+from .subject import Subject
+
+MODULES = ("model", "selection", "inspector", "highlight", "roving", "main")
+TITLE = "Every number of one step"
+
+
+def build(subject: Subject, title: str = TITLE) -> str:
+    """The page of one subject as HTML."""
+    return _Page(subject, title).html()
+
+
+def bundle(names: Iterable[str] = MODULES) -> str:
+    """The scripts as one inline module: imports go, exports stay as plain names."""
+    text = "".join(f"// {name}.js\n{_asset(f'{name}.js')}\n" for name in names)
+    text = re.sub(r"^import .*?;\n", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^export ", "", text, flags=re.MULTILINE)
+
+
+def _asset(name: str) -> str:
+    folder = resources.files(f"{package}.report") / "assets"
+    return (folder / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+def _number(value: float) -> str:
+    return graph.brief(value)
+
+
+class _Page:
+    def __init__(self, subject: Subject, title: str) -> None:
+        self.s, self.title = subject, title
+        self.items = {item.id: item for item in Formulas(subject).all()}
+
+    def html(self) -> str:
+        style, script = _asset("page.css"), bundle()
+        policy = "; ".join([
+            "default-src 'none'",
+            f"style-src {_hash(style)}",
+            f"script-src {_hash(script)}",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "require-trusted-types-for 'script'",
+        ])  # fmt: skip
+        sections = [
+            self._network(),
+            self._forward(),
+            self._cost(),
+            self._backward(),
+            self._step(),
+            self._everything(),
+        ]
+        contents = "".join(
+            f'<li><a href="#{name}">{escape(words)}</a></li>'
+            for name, words in [
+                ("network", "Network"),
+                ("forward", "Forward"),
+                ("cost-section", "Cost"),
+                ("backward", "Backward"),
+                ("step", "Step"),
+                ("numbers", "All numbers"),
+            ]
+        )
+        return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<meta name="generator" content="chainrule {escape(__version__)}">
+<title>{escape(self.title)}</title>
+<style>{style}</style>
+</head>
+<body>
+<a class="skip" href="#network">Skip to the content</a>
+<header class="top">
+<h1>{escape(self.title)}</h1>
+<nav aria-label="Sections"><ol>{contents}</ol></nav>
+</header>
+<div class="columns">
+<main>
+{"".join(sections)}
+</main>
+<aside id="inspector" aria-label="Explanation of the chosen number" hidden></aside>
+</div>
+<script type="application/json" id="model">{self._model()}</script>
+<script type="module">{script}</script>
+</body>
+</html>
+"""
+
+    def _model(self) -> str:
+        items = {
+            item.id: {
+                "kind": item.kind,
+                "value": item.value,
+                "uses": [name for name in item.uses if name in self.items],
+            }
+            for item in self.items.values()
+        }
+        text = json.dumps({"n": self.s.net.n, "items": items}, separators=(",", ":"))
+        return text.replace("<", "\\u003c")
+
+    # --- sections ---------------------------------------------------------------------------------
+
+    def _network(self) -> str:
+        s = self.s
+        widths = "\u2013".join(map(str, s.net.n))
+        facts = [
+            ("Units", widths),
+            ("Activations", ", ".join(s.activations)),
+            ("Parameters", f"{s.net.n_parameters:,}"),
+            ("Samples", f"{s.m:,}"),
+            ("Arithmetic", s.net.dtype),
+            ("Learning rate", f"{s.learning_rate:g}"),
+        ]
+        rows = "".join(f"<div><dt>{a}</dt><dd>{escape(b)}</dd></div>" for a, b in facts)
+        cost = f"{self._link('cost')} before, {self._link('after')} after the step"
+        rows += f"<div><dt>Cost</dt><dd>{cost}</dd></div>"
+        intro = (
+            "A network computes, is compared with the right answers, and learns: forward, cost, "
+            "backward, one step of gradient descent. Choose any number to see its formula, the same "
+            "formula with numbers, and a check by another way."
+        )
+        return self._section("network", "The network", f"""
+<p class="lead">{intro}</p>{self._shortened()}{self._scaled()}
+<dl class="facts">{rows}</dl>
+{self._data()}
+""")
+
+    def _shortened(self) -> str:
+        s = self.s
+        if s.whole:
+            return ""
+        parts = []
+        counts = {l: len(units) for l, units in s.shown.units.items()}
+        if any(counts.get(l, 0) < n for l, n in enumerate(s.net.n)):
+            names = [
+                f"{counts[l]} of {s.net.n[l]} {'inputs' if l == 0 else f'units of layer {l}'}"
+                for l in counts
+                if counts[l] < s.net.n[l]
+            ]
+            left_out = s.L - len(s.shown.layers)
+            if left_out:
+                names.append(f"no weights of {left_out} middle layers")
+            parts.append(
+                "This network has more numbers than fit on a page. Shown are those with the largest "
+                f"derivatives: {', '.join(names)}."
+            )
+        if len(s.shown.samples) < s.m:
+            parts.append(
+                f"Numbers of a single sample are shown for the first {len(s.shown.samples)} of "
+                f"{s.m:,} samples."
+            )
+        parts.append("All sums run over everything; what is left out of a line is in its last term.")
+        return f'<p class="hint" id="shortened">{escape(" ".join(parts))}</p>'
+
+    def _scaled(self) -> str:
+        if self.s.net.scaling is None:
+            return ""
+        text = (
+            "This network standardises its inputs and targets: all numbers below, the cost too, are "
+            "in standardised units. An input shows how its own came about."
+        )
+        return f'<p class="hint">{escape(text)}</p>'
+
+    def _data(self) -> str:
+        s = self.s
+        units, last = s.shown.units[0], s.shown.units[s.L]
+        head = [escape(s.inputs[k - 1]) for k in units] + [escape(s.outputs[j - 1]) for j in last]
+        rows = []
+        for i in s.shown.samples:
+            cells = [self._cell(f"a-0-{i}-{k}") for k in units]
+            cells += [self._cell(f"y-{i}-{j}") for j in last]
+            rows.append((escape(s.samples[i - 1]), cells))
+        return _table("The samples: inputs, then targets", head, rows)
+
+    def _forward(self) -> str:
+        s = self.s
+        equations = [
+            Equation(line(_matrix("Z", "l"), row(_matrix("A", "l-1"), power(_matrix("W", "l"), mi("T")),
+                                                 mo("+"), _matrix("b", "l"))), "(Z)"),
+            Equation(line(_matrix("A", "l"), row(mi("f"), mo("("), _matrix("Z", "l"), mo(")"))), "(A)"),
+        ]  # fmt: skip
+        layers = []
+        for l in self._columns():
+            tables = [self._weights("W", l), self._biases("b", l)]
+            tables += [self._samples("Z", "z", l), self._samples("A", "a", l)]
+            layers.append(self._layer(l, tables))
+        return self._section("forward", "Forward: from the inputs to the answer", f"""
+<p>Each unit adds up the layer below, each number times its weight, and adds its bias: z. Then its
+activation f gives a, which goes on to the next layer. The inputs are a<sup>0</sup>.</p>
+{_lines(equations)}
+{self._graphs(backward=False)}
+{"".join(layers)}
+""")
+
+    def _cost(self) -> str:
+        s = self.s
+        last = s.shown.units[s.L]
+        rows = []
+        for i in s.shown.samples:
+            for j in last:
+                residual = float(s.trace.a[s.L][i - 1, j - 1]) - float(s.y[i - 1, j - 1])
+                cells = [self._cell(f"a-{s.L}-{i}-{j}"), self._cell(f"y-{i}-{j}"),
+                         escape(_number(residual)), escape(_number(residual**2))]  # fmt: skip
+                rows.append((escape(f"{s.samples[i - 1]}, {s.outputs[j - 1]}"), cells))
+        head = ["answer a", "target y", "a \u2212 y", "squared"]
+        cost = self.items["cost"]
+        return self._section("cost-section", "Cost: how wrong the answer is", f"""
+<p>The squared errors of all samples and outputs, added up and divided by D, make the cost C.</p>
+{_lines(cost.equations)}
+{_table("The errors", head, rows)}
+<p>C = {self._link("cost")}</p>
+""")
+
+    def _backward(self) -> str:
+        d = mi(DELTA)
+        C = mi("C")
+        hadamard = mo("\u2299")
+        prime = f"<msup>{mi('f')}{mo(chr(0x2032))}</msup>"
+
+        def of(l: str) -> str:
+            return row(prime, mo("("), _matrix("Z", l), mo(")"))
+
+        def over(below: str) -> str:
+            return f"<mfrac>{row(mi(chr(0x2202)), C)}{row(mi(chr(0x2202)), below)}</mfrac>"
+
+        def delta(l: str) -> str:
+            return f"<msup>{d}{_layer_index(l)}</msup>"
+
+        equations = [
+            Equation(line(delta("L"), row(over(_matrix("A", "L")), hadamard, of("L"))), "(BP1)"),
+            Equation(line(delta("l"), row(mo("("), delta("l+1"), _matrix("W", "l+1"), mo(")"),
+                                          hadamard, of("l"))), "(BP2)"),
+            Equation(line(over(_matrix("b", "l")), total(mi("i"), index(d, mi("i"), _layer_index("l")))),
+                     "(BP3)"),
+            Equation(line(over(_matrix("W", "l")), row(power(delta("l"), mi("T")), _matrix("A", "l-1"))),
+                     "(BP4)"),
+        ]  # fmt: skip
+        layers = []
+        for l in reversed(self._columns()):
+            tables = [self._samples(DELTA, "delta", l), self._biases("dC/db", l)]
+            tables.append(self._weights("dC/dW", l))
+            layers.append(self._layer(l, tables))
+        return self._section("backward", "Backward: who is to blame", f"""
+<p>The chain rule takes the error back through the network. {inline(d)} is the derivative of the cost
+with respect to z; the four equations give it layer by layer, from the last to the first, and with it
+the derivative with respect to every weight and bias.</p>
+{_lines(equations)}
+{self._graphs(backward=True)}
+{"".join(layers)}
+{self._largest()}
+""")
+
+    def _step(self) -> str:
+        s = self.s
+        equations = [
+            Equation(line(f"<msup>{mi('w')}{mo(chr(0x2032))}</msup>", row(mi("w"), mo("\u2212"), product(
+                mi("\u03b7"), f"<mfrac>{row(mi(chr(0x2202)), mi('C'))}{row(mi(chr(0x2202)), mi('w'))}</mfrac>"
+            ))), "(GD)"),
+        ]  # fmt: skip
+        layers = [self._layer(l, [self._weights("W\u2032", l), self._biases("b\u2032", l)])
+                  for l in self._columns()]  # fmt: skip
+        foretold = s.trace.cost - s.learning_rate * s.squared_norm
+        return self._section("step", "One step of gradient descent", f"""
+<p>The derivatives point uphill. Each weight and each bias goes a little way against its own, the
+learning rate {inline(mi(chr(0x3B7)))} = {s.learning_rate:g} times as far as it is large, all at
+once.</p>
+{_lines(equations)}
+<div class="pair"><figure class="scroll">{graph.descent(s)}
+<figcaption>The cost along the step. The tangent at the start is the first order.</figcaption></figure>
+<dl class="facts"><div><dt>C before</dt><dd>{self._link("cost")}</dd></div>
+<div><dt>C\u2032 after</dt><dd>{self._link("after")}</dd></div>
+<div><dt>foretold by the tangent</dt><dd>{escape(_number(foretold))}</dd></div></dl></div>
+{"".join(layers)}
+""")
+
+    def _everything(self) -> str:
+        titles = {
+            "x": "Inputs", "z": "Weighted sums z and activations a", "y": "Targets",
+            "cost": "Cost", "delta": "Errors \u03b4", "b": "Weights and biases",
+            "after": "After the step",
+        }  # fmt: skip
+        groups: dict[str, list[Item]] = {}
+        for item in self.items.values():
+            kind = {"a": "z", "w": "b"}.get(item.kind, item.kind)
+            groups.setdefault(kind, []).append(item)
+        parts = [
+            f"<h3>{titles[kind]}</h3>{''.join(map(self._item, groups[kind]))}" for kind in titles
+        ]
+        return self._section("numbers", "Every number with its formula", f"""
+<p>Numbers inside a formula are rounded to 6 digits; a value has all of its digits.</p>
+{"".join(parts)}
+""")
+
+    # --- parts ------------------------------------------------------------------------------------
+
+    def _columns(self) -> list[int]:
+        return [l for l in self.s.shown.units if l]
+
+    @staticmethod
+    def _section(name: str, title: str, body: str) -> str:
+        return f'<section id="{name}" aria-labelledby="{name}-title">' \
+               f'<h2 id="{name}-title">{escape(title)}</h2>{body}</section>\n'  # fmt: skip
+
+    def _layer(self, l: int, tables: list[str]) -> str:
+        words = f"Layer {l}" + (", the last" if l == self.s.L else "")
+        activation = self.s.activations[l - 1]
+        return (
+            f'<div class="layer"><h3>{words} <small>{activation}</small></h3>'
+            f'<div class="matrices">{"".join(tables)}</div></div>'
+        )
+
+    def _graphs(self, backward: bool) -> str:
+        """One picture per sample; radio buttons choose, without a script."""
+        s = self.s
+        way = "backward" if backward else "forward"
+        legend = (
+            '<figcaption class="legend"><span class="key positive"></span> positive '
+            '<span class="key negative"></span> negative; the thicker the line, the larger '
+            f"{'the derivative' if backward else 'the weight'} in its layer</figcaption>"
+        )
+        if len(s.shown.samples) == 1:
+            return f'<figure><div class="scroll">{graph.draw(s, 1, backward)}</div>{legend}</figure>'
+        radios, pictures = [], []
+        for i in s.shown.samples:
+            on = " checked" if i == 1 else ""
+            radios.append(
+                f'<label><input type="radio" name="{way}" value="{i}"{on}> '
+                f"{escape(s.samples[i - 1])}</label>"
+            )
+            pictures.append(
+                f'<div class="scroll picture" data-sample="{i}">{graph.draw(s, i, backward)}</div>'
+            )
+        choice = f'<fieldset class="choice"><legend>Sample</legend>{"".join(radios)}</fieldset>'
+        return f'<figure class="switch">{choice}{"".join(pictures)}{legend}</figure>'
+
+    def _weights(self, letter: str, l: int) -> str:
+        s = self.s
+        if l not in s.shown.layers:
+            return ""
+        values = {"W": s.net.W, "dC/dW": s.trace.dW, "W\u2032": s.after.W}[letter][l]
+        units, below = s.shown.units[l], s.shown.units[l - 1]
+        rows = [
+            (f"j = {j}", [self._cell(f"w-{l}-{j}-{k}", float(values[j - 1, k - 1])) for k in below])
+            for j in units
+        ]
+        caption = self._caption(letter, l, (s.net.n[l], s.net.n[l - 1]))
+        return _table(caption, [f"k = {k}" for k in below], rows)
+
+    def _biases(self, letter: str, l: int) -> str:
+        s = self.s
+        values = {"b": s.net.b, "dC/db": s.trace.db, "b\u2032": s.after.b}[letter][l]
+        cells = [self._cell(f"b-{l}-{j}", float(values[j - 1])) for j in s.shown.units[l]]
+        caption = self._caption(letter, l, (s.net.n[l],))
+        return _table(caption, [f"j = {j}" for j in s.shown.units[l]], [("", cells)])
+
+    def _samples(self, letter: str, kind: str, l: int) -> str:
+        s = self.s
+        units = s.shown.units[l]
+        rows = [
+            (escape(s.samples[i - 1]), [self._cell(f"{kind}-{l}-{i}-{j}") for j in units])
+            for i in s.shown.samples
+        ]
+        caption = self._caption(letter, l, (s.m, s.net.n[l]))
+        return _table(caption, [f"j = {j}" for j in units], rows)
+
+    @staticmethod
+    def _caption(letter: str, l: int, shape: tuple[int, ...]) -> str:
+        if letter.startswith("dC/d"):
+            below = f"<msup>{mi(letter[4:])}{whole(l)}</msup>"
+            symbol = f"<mfrac>{row(mi(chr(0x2202)), mi('C'))}{row(mi(chr(0x2202)), below)}</mfrac>"
+        elif letter.endswith("\u2032"):
+            symbol = f"<msup>{mi(letter[:-1])}{row(mo(chr(0x2032)), whole(l))}</msup>"
+        else:
+            symbol = f"<msup>{mi(letter)}{whole(l)}</msup>"
+        size = " \u00d7 ".join(map(str, shape))
+        return f"{inline(symbol)} <small>{size}</small>"
+
+    def _cell(self, name: str, value: float | None = None) -> str:
+        """A number as a link to its explanation; its full value stands in data-value."""
+        item = self.items.get(name)
+        number = item.value if value is None and item else value
+        if number is None:
+            return "\u2026"
+        if item is None:
+            return escape(_number(number))
+        return (
+            f'<a href="#{name}" data-item="{name}" data-value="{number!r}" '
+            f'aria-label="{escape(item.spoken)}: {number:.6g}">{_number(number)}</a>'
+        )
+
+    def _link(self, name: str) -> str:
+        return f'<span class="number">{self._cell(name)}</span>'
+
+    def _largest(self) -> str:
+        largest = self.s.largest
+        most = max((abs(value) for _, value in largest), default=0.0) or 1.0
+        rows = []
+        for rank, (place, value) in enumerate(largest, 1):
+            name = "-".join(map(str, ("w" if len(place) == 3 else "b", *place)))
+            width = 100 * abs(value) / most
+            sign = "negative" if value < 0 else "positive"
+            bar = (
+                '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+                f'<rect class="{sign}" width="{width:.2f}" height="10"/></svg>'
+            )
+            rows.append((f"{rank}", [inline(self.items[name].symbol), self._cell(name, value), bar]))
+        title = "The largest derivatives: here a small change does the most"
+        return _table(title, ["with respect to", "derivative", "size"], rows, "ranking")
+
+    def _item(self, item: Item) -> str:
+        parts = []
+        if item.note:
+            parts.append(f"<p>{escape(item.note)}</p>")
+        parts.append(_lines(item.equations))
+        if item.facts:
+            facts = "".join(
+                f"<div><dt>{escape(words)}</dt><dd><data value=\"{value!r}\">{value!r}</data></dd></div>"
+                for words, value in item.facts
+            )
+            parts.append(f'<dl class="facts">{facts}</dl>')
+        if item.checks:
+            parts.append(_checks(item.checks))
+        if item.paths_note:
+            parts.append(f'<p class="paths-note">{escape(item.paths_note)}</p>')
+        if item.paths:
+            head = ["product of all slopes on the way", "value"]
+            rows = [(escape(where), [formula, f"{value:.6g}".replace("-", "\u2212")])
+                    for where, formula, value in item.paths]  # fmt: skip
+            parts.append(_table("Paths to the cost", head, rows, "paths"))
+        uses = [
+            f'<li><a href="#{name}" data-item="{name}">{inline(self.items[name].symbol)}</a></li>'
+            for name in item.uses
+            if name in self.items
+        ]
+        if uses:
+            parts.append(f'<div class="uses"><span>Made of</span><ul>{"".join(uses)}</ul></div>')
+        symbol = item.symbol
+        if item.kind in {"w", "b"}:
+            symbol = Formulas.slope(symbol)
+        value = f"{item.value!r}".replace("-", "\u2212")
+        return (
+            f'<details class="item" data-for="{item.id}"><summary>'
+            f'<span class="symbol">{inline(symbol)}</span> '
+            f'<data class="value" value="{item.value!r}">{value}</data> '
+            f'<span class="spoken">{escape(item.spoken)}</span></summary>'
+            f'<div class="body" id="{item.id}">{"".join(parts)}</div></details>'
+        )
+
+
+def _lines(equations: Sequence[Equation]) -> str:
+    rows = "".join(
+        f'<div class="line"><div class="formula">{equation.formula}</div>'
+        f'<span class="tag">{escape(equation.note)}</span></div>'
+        for equation in equations
+    )
+    return f'<div class="lines">{rows}</div>'
+
+
+def _checks(checks: Sequence[Check]) -> str:
+    rows = []
+    for check in checks:
+        mark = "\u2713" if check.good else "\u2717"
+        state = "good" if check.good else "bad"
+        rows.append((escape(check.source), [
+            f'<data value="{check.value!r}">{check.value:.12g}</data>'.replace(">-", ">\u2212"),
+            f"{check.apart:.1e}".replace("-", "\u2212"),
+            f'<span class="{state}"><span aria-hidden="true">{mark}</span> '
+            f"{escape(check.verdict)}</span>",
+        ]))  # fmt: skip
+    return _table("Checked by another way", ["value", "apart, relative", "verdict"], rows, "checks")
+
+
+def _table(
+    caption: str, head: Sequence[str], rows: Sequence[tuple[str, Sequence[Any]]], kind: str = "matrix"
+) -> str:
+    """A table of finished HTML; the first column holds the names of the rows."""
+    named = any(name for name, _ in rows)
+    top = "".join(f'<th scope="col">{title}</th>' for title in head)
+    corner = "<td></td>" if named else ""
+    body = "".join(
+        f"<tr>{f'<th scope={chr(34)}row{chr(34)}>{name}</th>' if named else ''}"
+        f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+        for name, cells in rows
+    )
+    return (
+        f'<div class="scroll"><table class="{kind}"><caption>{caption}</caption>'
+        f"<thead><tr>{corner}{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _layer_index(l: str) -> str:
+    """l, L, l+1 or l-1 as MathML."""
+    if len(l) == 1:
+        return mi(l)
+    return row(mi(l[0]), mo("+" if l[1] == "+" else "\u2212"), whole(int(l[2:])))
+
+
+def _matrix(letter: str, l: str) -> str:
+    return f"<msup>{mi(letter)}{_layer_index(l)}</msup>"
