@@ -11,8 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .mathml import (
+    CLOSE,
+    OPEN,
     TIMES,
     brackets,
+    exact,
     factor,
     frac,
     index,
@@ -24,6 +27,7 @@ from .mathml import (
     number,
     plus,
     power,
+    primed,
     product,
     row,
     total,
@@ -31,9 +35,9 @@ from .mathml import (
 )
 from .subject import Subject
 
-DELTA, SIGMA, ETA, PARTIAL, PRIME = "\u03b4", "\u03c3", "\u03b7", "\u2202", "\u2032"
-DIFFERENCE = "finite difference, float64"
-KINK = "a kink is within reach: a difference says nothing here"
+DELTA, SIGMA, ETA, PARTIAL = "\u03b4", "\u03c3", "\u03b7", "\u2202"
+DIFFERENCE = "finite difference"
+KINK = "a kink is near: no difference can tell"
 MOST_TERMS = 6
 MOST_PATHS = 8
 
@@ -157,7 +161,9 @@ class Formulas:
             yield from (self.b(l, j) for j in shown.units[l])
             for j in shown.units[l] if l in shown.layers else ():
                 yield from (self.w(l, j, k) for k in shown.units[l - 1])
-        drawn = {(l, j, k) for l in shown.layers for j in shown.units[l] for k in shown.units[l - 1]}
+        drawn = {
+            (l, j, k) for l in shown.layers for j in shown.units[l] for k in shown.units[l - 1]
+        }
         drawn |= {(l, j, 0) for l in columns for j in shown.units[l]}
         for place, _ in self.subject.largest:
             if (*place, 0)[:3] not in drawn:
@@ -171,7 +177,7 @@ class Formulas:
         name, scaling = s.inputs[k - 1], s.net.scaling
         symbol = self.unit("a", 0, k, i)
         left = row(symbol, mo("="), index(mi("x"), whole(k)))
-        equations = [Equation(line(left, number(value, 17)), "given")]
+        equations = [Equation(line(left, exact(value)), "given")]
         if scaling is not None:
             raw, mean, scale = (
                 float(v) for v in (s.X[i - 1, k - 1], scaling.x_mean[k - 1], scaling.x_scale[k - 1])
@@ -186,7 +192,7 @@ class Formulas:
         s = self.subject
         value = float(s.y[i - 1, j - 1])
         symbol, scaling = self.target(j, i), s.net.scaling
-        equations = [Equation(line(symbol, number(value, 17)), "given")]
+        equations = [Equation(line(symbol, exact(value)), "given")]
         if scaling is not None:
             raw, mean, scale = (
                 float(v) for v in (s.Y[i - 1, j - 1], scaling.y_mean[j - 1], scaling.y_scale[j - 1])
@@ -213,8 +219,8 @@ class Formulas:
         equations = [
             Equation(line(symbol, plus([sum_, self.unit("b", l, j)])), "(Z)"),
             *([Equation(line("", plus([*spell, self.unit("b", l, j)])))] if rest is None else []),
-            Equation(line("", plus([*parts, factor(b)])), "with numbers"),
-            Equation(line("", number(value, 17)), "value"),
+            *_sum([*parts, factor(b)]),
+            Equation(line("", exact(value))),
         ]
         uses = [f"b-{l}-{j}"]
         for p in kept:
@@ -232,8 +238,8 @@ class Formulas:
         equations = [
             Equation(line(symbol, row(mi("f"), brackets(z_symbol))), "(A)"),
             Equation(line("", _activation(name, z_symbol)), name),
-            Equation(line("", _activation(name, number(z), z < 0)), "with numbers"),
-            Equation(line("", number(value, 17)), "value"),
+            Equation(line("", _activation(name, number(z), z < 0))),
+            Equation(line("", exact(value))),
         ]
         return Item(f"a-{l}-{i}-{j}", "a", symbol, f"a, layer {l}, unit {j}{self._of_sample(i)}",
                     value, equations, [self._reference(value, float(s.ref_a[l][i - 1, j - 1]))],
@@ -257,15 +263,14 @@ class Formulas:
             numbers.append(power(brackets(difference), whole(2)))
         if rest is not None:
             numbers.append(_more(len(places) - len(kept), "squares", rest))
-        body = numbers[0] if len(numbers) == 1 else brackets(plus(numbers))
         value = float(s.trace.cost)
         one_over = [] if s.loss.reduction == "sum" else [frac(whole(1), mi("D"))]
         over = [] if s.loss.reduction == "sum" else [frac(whole(1), whole(D))]
         equations = [
             Equation(line(mi("C"), row(*one_over, total(below, left))), "(MSE)"),
             *([Equation(line(mi("D"), self._divisor()))] if one_over else []),
-            Equation(line(mi("C"), row(*over, body)), "with numbers"),
-            Equation(line("", number(value, 17)), "value"),
+            *_sum(numbers, row(*over), bracketed=bool(over) and len(numbers) > 1),
+            Equation(line("", exact(value))),
         ]
         uses = []
         for p in kept:
@@ -280,7 +285,7 @@ class Formulas:
         value = float(s.trace.delta[l][i - 1, j - 1])
         symbol = self.unit(DELTA, l, j, i)
         z_symbol = self.unit("z", l, j, i)
-        prime = row(f"<msup>{mi('f')}{mo(PRIME)}</msup>", brackets(z_symbol))
+        prime = row(primed("f"), brackets(z_symbol))
         slope = s.derivative(l, s.ref_z, i, j)
         uses = [f"z-{l}-{i}-{j}", f"a-{l}-{i}-{j}"]
         if l == s.L:
@@ -290,8 +295,8 @@ class Formulas:
             if s.loss.reduction == "sum":
                 symbols = symbols.replace(frac(whole(2), mi("D")), whole(2), 1)
             lead = whole(2) if s.loss.reduction == "sum" else frac(whole(2), whole(s.divisor))
-            numbers = product(lead, brackets(row(number(a), mo("\u2212"), factor(y))),
-                              factor(slope))  # fmt: skip
+            residual = brackets(row(number(a), mo("\u2212"), factor(y)))
+            numbers = [Equation(line("", product(lead, residual, factor(slope))))]
             tag, uses = "(BP1)", [f"a-{l}-{i}-{j}", f"y-{i}-{j}", f"z-{l}-{i}-{j}"]
         else:
             w, above = s.net.W[l + 1][:, j - 1], s.trace.delta[l + 1][i - 1]
@@ -303,16 +308,20 @@ class Formulas:
             parts = [product(factor(terms[p][0]), factor(terms[p][1])) for p in kept]
             if rest is not None:
                 parts.append(_more(len(terms) - len(kept), "terms", rest))
-            numbers = product(brackets(plus(parts)), factor(slope))
+            numbers = _sum(parts, after=row(mo(TIMES), factor(slope)), bracketed=True)
             tag = "(BP2)"
             for p in kept:
                 uses += [f"w-{l + 1}-{p + 1}-{j}", f"delta-{l + 1}-{i}-{p + 1}"]
         equations = [
             Equation(line(row(symbol, mo("="), self.slope(z_symbol)), symbols), tag),
-            Equation(line("", numbers), "with numbers"),
-            Equation(line("", number(value, 17)), "value"),
-            Equation(line(prime, row(_derivative(s.activations[l - 1], z_symbol), mo("="),
-                                     number(slope))), s.activations[l - 1]),  # fmt: skip
+            *numbers,
+            Equation(line("", exact(value))),
+            Equation(
+                line(
+                    prime, row(_derivative(s.activations[l - 1], z_symbol), mo("="), number(slope))
+                ),
+                s.activations[l - 1],
+            ),  # fmt: skip
         ]
         found, kink = s.delta_check(l, i, j)
         return Item(f"delta-{l}-{i}-{j}", "delta", symbol,
@@ -334,13 +343,15 @@ class Formulas:
         uses = [f"delta-{l}-{p + 1}-{j}" for p in kept]
         here = float(s.net.b[l][j - 1]), float(s.after.b[l][j - 1])
         return self._parameter((l, j), f"b-{l}-{j}", "b", symbol, f"bias b, layer {l}, unit {j}",
-                               here, (symbols, plus(parts), "(BP3)", len(parts) > 1), uses)  # fmt: skip
+                               here, (symbols, parts, "(BP3)", len(parts) > 1), uses)  # fmt: skip
 
     def w(self, l: int, j: int, k: int) -> Item:
         """(BP4) and the step (GD) of a weight."""
         s = self.subject
         below = s.trace.a[l - 1][:, k - 1]
-        terms = [(float(d), float(a)) for d, a in zip(s.trace.delta[l][:, j - 1], below, strict=True)]
+        terms = [
+            (float(d), float(a)) for d, a in zip(s.trace.delta[l][:, j - 1], below, strict=True)
+        ]
         kept, rest = _largest([d * a for d, a in terms])
         parts = [product(factor(terms[p][0]), factor(terms[p][1])) for p in kept]
         if rest is not None:
@@ -356,23 +367,22 @@ class Formulas:
         here = float(s.net.W[l][j - 1, k - 1]), float(s.after.W[l][j - 1, k - 1])
         spoken = f"weight w, layer {l}, from {k} to {j}"
         return self._parameter((l, j, k), f"w-{l}-{j}-{k}", "w", symbol, spoken, here,
-                               (symbols, plus(parts), "(BP4)", True), uses)  # fmt: skip
+                               (symbols, parts, "(BP4)", True), uses)  # fmt: skip
 
     def after(self) -> Item:
         """The cost after the step, and what the first order foretold."""
         s = self.subject
         value, foretold = float(s.cost_after), s.trace.cost - s.learning_rate * s.squared_norm
-        prime = f"<msup>{mi('C')}{mo(PRIME)}</msup>"
+        prime = primed("C")
         norm = power(row(mo("\u2016"), mi("\u2207"), mi("C"), mo("\u2016")), whole(2))
         equations = [
             Equation(line(prime, row(mi("C"), brackets(row(
                 mi("\u03b8"), mo("\u2212"), product(mi(ETA), row(mi("\u2207"), mi("C"))))))), "(GD)"),
-            Equation(line("", number(value, 17)), "value"),
-            Equation(line(row(prime, mo("\u2248")), row(
-                mi("C"), mo("\u2212"), product(mi(ETA), norm))).replace("<mo>=</mo>", "", 1),
-                "first order"),
+            Equation(line("", exact(value))),
+            Equation(line(prime, row(mi("C"), mo("\u2212"), product(mi(ETA), norm)), "\u2248"),
+                     "first order"),
             Equation(line("", row(number(float(s.trace.cost)), mo("\u2212"), product(
-                number(s.learning_rate), number(s.squared_norm)), mo("="), number(foretold, 17)))),
+                number(s.learning_rate), number(s.squared_norm)), mo("="), exact(foretold)))),
         ]  # fmt: skip
         found = s.reference_cost(s.after)
         note = (
@@ -392,23 +402,23 @@ class Formulas:
         symbol: str,
         spoken: str,
         here: tuple[float, float],
-        formula: tuple[str, str, str, bool],
+        formula: tuple[str, list[str], str, bool],
         uses: list[str],
     ) -> Item:
         s = self.subject
         e = s.explain(*place)
-        symbols, numbers, tag, worth = formula
+        symbols, parts, tag, worth = formula
         now, after = here
-        prime = f"<msup>{row(symbol)}{mo(PRIME)}</msup>"
+        prime = symbol.replace(mi(kind), primed(kind), 1)
         slope = self.slope(symbol)
         equations = [
             Equation(line(slope, symbols), tag),
-            *([Equation(line("", numbers), "with numbers")] if worth else []),
-            Equation(line("", number(e.value, 17)), "value"),
+            *(_sum(parts) if worth else []),
+            Equation(line("", exact(e.value))),
             Equation(line(prime, row(symbol, mo("\u2212"), product(mi(ETA), slope))), "(GD)"),
             Equation(line("", row(number(now), mo("\u2212"), product(
-                number(s.learning_rate), factor(e.value)))), "with numbers"),
-            Equation(line("", number(after, 17)), "value"),
+                number(s.learning_rate), factor(e.value))))),
+            Equation(line("", exact(after))),
         ]  # fmt: skip
         words = KINK if e.kink and not e.agrees else "agrees" if e.agrees else "DIFFERS"
         checks = [Check(DIFFERENCE, e.check, e.check_error, words, e.agrees or e.kink)]
@@ -416,7 +426,7 @@ class Formulas:
         if e.path_sum is not None:
             checks.append(self._check("sum over paths", e.value, e.path_sum, self.close))
         letter = "weight" if kind == "w" else "bias"
-        facts = [(f"the {letter} itself", now), ("derivative", e.value), ("after the step", after)]
+        facts = [(f"the {letter} itself", now)]
         return Item(name, kind, symbol, spoken, e.value, equations, checks, facts, paths,
                     paths_note, "", uses)  # fmt: skip
 
@@ -438,13 +448,15 @@ class Formulas:
         note = "One path leads" if one else f"{e.n_paths:,} paths lead"
         note += f" from here through layers {place[0]} to {self.subject.L} to the cost."
         if place[0] == self.subject.L:
-            note = ("One path leads" if one else f"{e.n_paths:,} paths lead") + " from here to the cost."
+            note = (
+                "One path leads" if one else f"{e.n_paths:,} paths lead"
+            ) + " from here to the cost."
         if len(shown) < len(paths):
             note += f" The {len(shown)} largest products:"
         return rows, note
 
     def _reference(self, value: float, found: float) -> Check:
-        return self._check("NumPy reference, float64", value, found, self.close)
+        return self._check("NumPy reference", value, found, self.close)
 
     def _difference(self, value: float, found: float, kink: bool) -> Check:
         check = self._check(DIFFERENCE, value, found, self.loose)
@@ -498,6 +510,20 @@ def _largest(terms: Sequence[float]) -> tuple[list[int], float | None]:
     return kept, rest
 
 
+def _sum(
+    terms: list[str], before: str = "", after: str = "", bracketed: bool = False
+) -> list[Equation]:
+    """before (term + term + ...) after, two terms on a line: long lines do not fit a phone."""
+    lines = []
+    for start in range(0, len(terms), 2):
+        first, last = start == 0, start + 2 >= len(terms)
+        opening = before + (OPEN if bracketed else "") if first else ""
+        closing = (CLOSE if bracketed else "") + after if last else ""
+        body = row(opening, plus(terms[start : start + 2]), closing)
+        lines.append(Equation(line("", body, "=" if first else "+")))
+    return lines
+
+
 def _more(count: int, what: str, rest: float) -> str:
     """The terms left out, and their sum."""
     return f"<munder>{factor(rest)}{mtext(f'{count} more {what}')}</munder>"
@@ -511,8 +537,8 @@ def _standardised(
     numbers = frac(row(number(raw), mo("\u2212"), factor(mean)), number(scale))
     return [
         Equation(line(symbol, symbols), "standardised"),
-        Equation(line("", numbers), "with numbers"),
-        Equation(line("", number((raw - mean) / scale, 17)), "value"),
+        Equation(line("", numbers)),
+        Equation(line("", exact((raw - mean) / scale))),
     ]
 
 

@@ -11,8 +11,8 @@ from html import escape
 
 from .subject import Subject
 
-STEP_X, STEP_Y, BOX, HALF = 178, 82, 92, 23
-MARGIN_X, MARGIN_Y = 50, 44
+STEP_X, STEP_Y, BOX, HALF = 196, 98, 92, 23
+MARGIN_X, MARGIN_Y = 50, 46
 LABELLED = 4  # units per layer up to which the lines carry their numbers
 
 _UP = str.maketrans("0123456789", "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
@@ -25,9 +25,9 @@ def name(letter: str, l: int, j: int, k: int = 0) -> str:
     return f"{letter}{str(l).translate(_UP)}{below}"
 
 
-def brief(value: float) -> str:
-    """A number in four significant digits, with a true minus sign."""
-    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+def brief(value: float, digits: int = 4) -> str:
+    """A number in a few significant digits, with a true minus sign."""
+    return f"{value:.{digits}g}".replace("-", "\N{MINUS SIGN}")
 
 
 def draw(subject: Subject, sample: int, backward: bool) -> str:
@@ -83,9 +83,10 @@ class _Picture:
             ends = f'x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"'
             inside = f'<line class="{sign}" {ends} stroke-width="{width:.2f}"/>'
             if labelled:
-                t = 0.26 if j != k else 0.5
+                t = 0.33 if j != k else 0.5
                 t = 0.5 if len(units[l]) == 1 or len(units[l - 1]) == 1 else t
-                inside += _pill(x1 + t * (x2 - x1), y1 + t * (y2 - y1), brief(value))
+                text = brief(value, 3)
+                inside += _pill(x1 + t * (x2 - x1), y1 + t * (y2 - y1), text)
             spoken = f"{what}, layer {l}, from {k} to {j}: {value!r}"
             inside += f'<line class="reach" {ends}/>'
             parts.append(_link(f"w-{l}-{j}-{k}", "edge", spoken, inside))
@@ -96,8 +97,7 @@ class _Picture:
         x, y = self.place[l, j]
         left, top = x - BOX / 2, y - HALF
         frame = (
-            f'<rect class="box" x="{left:g}" y="{top:g}" width="{BOX}" '
-            f'height="{2 * HALF}" rx="9"/>'
+            f'<rect class="box" x="{left:g}" y="{top:g}" width="{BOX}" height="{2 * HALF}" rx="9"/>'
         )
         if l == 0:
             value = float(s.trace.a[0][i - 1, j - 1])
@@ -151,9 +151,7 @@ class _Picture:
 
 def _link(target: str, kind: str, spoken: str, inside: str) -> str:
     shape = f' class="{kind}"' if kind else ""
-    return (
-        f'<a href="#{target}" data-item="{target}"{shape} aria-label="{escape(spoken)}">{inside}</a>'
-    )
+    return f'<a href="#{target}" data-item="{target}"{shape} aria-label="{escape(spoken)}">{inside}</a>'
 
 
 def _row(x: float, y: float, text: str, kind: str = "") -> str:

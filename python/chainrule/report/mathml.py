@@ -10,6 +10,8 @@ from html import escape
 
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{DOT OPERATOR}"
+# without a font for mathematics, brackets that stretch become far too tall
+OPEN, CLOSE = '<mo stretchy="false">(</mo>', '<mo stretchy="false">)</mo>'
 
 
 def mi(name: str) -> str:
@@ -56,7 +58,7 @@ def total(below: str, body: str) -> str:
 
 def brackets(*parts: str) -> str:
     """(parts)."""
-    return row(mo("("), *parts, mo(")"))
+    return row(OPEN, *parts, CLOSE)
 
 
 def number(value: float, digits: int = 6) -> str:
@@ -67,8 +69,26 @@ def number(value: float, digits: int = 6) -> str:
     sign = mo(MINUS) if value < 0 else ""
     if not exponent:
         return row(sign, f"<mn>{mantissa}</mn>") if sign else f"<mn>{mantissa}</mn>"
-    ten = f"<msup><mn>10</mn>{number(int(exponent))}</msup>"
+    ten = f"<msup><mn>10</mn>{whole(int(exponent))}</msup>"
     return row(sign, f"<mn>{mantissa}</mn>", mo("\N{MULTIPLICATION SIGN}"), ten)
+
+
+def exact(value: float) -> str:
+    """A number with the digits that give it back bit for bit."""
+    mantissa, _, exponent = repr(abs(value)).partition("e")
+    ten = f"<msup><mn>10</mn>{whole(int(exponent))}</msup>" if exponent else ""
+    times = mo("\N{MULTIPLICATION SIGN}") + ten if ten else ""
+    return row(mo(MINUS) if value < 0 else "", f"<mn>{mantissa}</mn>", times)
+
+
+def primed(letter: str) -> str:
+    """The letter with a prime, as the base of an index."""
+    return row(mi(letter), f'<mo lspace="0" rspace="0">{chr(0x2032)}</mo>')
+
+
+def transposed(letter: str, above: str) -> str:
+    """A matrix with its layer and a T in one superscript."""
+    return f"<msup>{mi(letter)}{row(above, mi('T'))}</msup>"
 
 
 def whole(value: int) -> str:
@@ -91,9 +111,9 @@ def plus(terms: list[str]) -> str:
     return row(mo("+").join(terms))
 
 
-def line(left: str, right: str) -> str:
-    """One displayed equation, left = right; without `left` it goes on with =."""
-    sides = row(left, mo("="), right) if left else row(mo("="), right)
+def line(left: str, right: str, sign: str = "=") -> str:
+    """One displayed equation, left = right; without `left` it goes on with the sign."""
+    sides = row(left, mo(sign), right) if left else row(mo(sign), right)
     return f'<math display="block">{sides}</math>'
 
 

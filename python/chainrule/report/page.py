@@ -21,7 +21,20 @@ from .. import __name__ as package
 from .._core import __version__
 from . import graph
 from .formulas import DELTA, Check, Equation, Formulas, Item
-from .mathml import index, inline, line, mi, mo, power, product, row, total, whole
+from .mathml import (
+    brackets,
+    index,
+    inline,
+    line,
+    mi,
+    mo,
+    primed,
+    product,
+    row,
+    total,
+    transposed,
+    whole,
+)
 from .subject import Subject
 
 MODULES = ("model", "selection", "inspector", "highlight", "roving", "main")
@@ -151,11 +164,15 @@ class _Page:
             "backward, one step of gradient descent. Choose any number to see its formula, the same "
             "formula with numbers, and a check by another way."
         )
-        return self._section("network", "The network", f"""
+        return self._section(
+            "network",
+            "The network",
+            f"""
 <p class="lead">{intro}</p>{self._shortened()}{self._scaled()}
 <dl class="facts">{rows}</dl>
 {self._data()}
-""")
+""",
+        )
 
     def _shortened(self) -> str:
         s = self.s
@@ -181,7 +198,9 @@ class _Page:
                 f"Numbers of a single sample are shown for the first {len(s.shown.samples)} of "
                 f"{s.m:,} samples."
             )
-        parts.append("All sums run over everything; what is left out of a line is in its last term.")
+        parts.append(
+            "All sums run over everything; what is left out of a line is in its last term."
+        )
         return f'<p class="hint" id="shortened">{escape(" ".join(parts))}</p>'
 
     def _scaled(self) -> str:
@@ -207,22 +226,26 @@ class _Page:
     def _forward(self) -> str:
         s = self.s
         equations = [
-            Equation(line(_matrix("Z", "l"), row(_matrix("A", "l-1"), power(_matrix("W", "l"), mi("T")),
+            Equation(line(_matrix("Z", "l"), row(_matrix("A", "l-1"), transposed("W", mi("l")),
                                                  mo("+"), _matrix("b", "l"))), "(Z)"),
-            Equation(line(_matrix("A", "l"), row(mi("f"), mo("("), _matrix("Z", "l"), mo(")"))), "(A)"),
+            Equation(line(_matrix("A", "l"), row(mi("f"), brackets(_matrix("Z", "l")))), "(A)"),
         ]  # fmt: skip
         layers = []
         for l in self._columns():
             tables = [self._weights("W", l), self._biases("b", l)]
             tables += [self._samples("Z", "z", l), self._samples("A", "a", l)]
             layers.append(self._layer(l, tables))
-        return self._section("forward", "Forward: from the inputs to the answer", f"""
+        return self._section(
+            "forward",
+            "Forward: from the inputs to the answer",
+            f"""
 <p>Each unit adds up the layer below, each number times its weight, and adds its bias: z. Then its
 activation f gives a, which goes on to the next layer. The inputs are a<sup>0</sup>.</p>
 {_lines(equations)}
 {self._graphs(backward=False)}
 {"".join(layers)}
-""")
+""",
+        )
 
     def _cost(self) -> str:
         s = self.s
@@ -236,21 +259,25 @@ activation f gives a, which goes on to the next layer. The inputs are a<sup>0</s
                 rows.append((escape(f"{s.samples[i - 1]}, {s.outputs[j - 1]}"), cells))
         head = ["answer a", "target y", "a \u2212 y", "squared"]
         cost = self.items["cost"]
-        return self._section("cost-section", "Cost: how wrong the answer is", f"""
+        return self._section(
+            "cost-section",
+            "Cost: how wrong the answer is",
+            f"""
 <p>The squared errors of all samples and outputs, added up and divided by D, make the cost C.</p>
 {_lines(cost.equations)}
 {_table("The errors", head, rows)}
 <p>C = {self._link("cost")}</p>
-""")
+""",
+        )
 
     def _backward(self) -> str:
         d = mi(DELTA)
         C = mi("C")
         hadamard = mo("\u2299")
-        prime = f"<msup>{mi('f')}{mo(chr(0x2032))}</msup>"
+        prime = primed("f")
 
         def of(l: str) -> str:
-            return row(prime, mo("("), _matrix("Z", l), mo(")"))
+            return row(prime, brackets(_matrix("Z", l)))
 
         def over(below: str) -> str:
             return f"<mfrac>{row(mi(chr(0x2202)), C)}{row(mi(chr(0x2202)), below)}</mfrac>"
@@ -260,11 +287,11 @@ activation f gives a, which goes on to the next layer. The inputs are a<sup>0</s
 
         equations = [
             Equation(line(delta("L"), row(over(_matrix("A", "L")), hadamard, of("L"))), "(BP1)"),
-            Equation(line(delta("l"), row(mo("("), delta("l+1"), _matrix("W", "l+1"), mo(")"),
+            Equation(line(delta("l"), row(brackets(delta("l+1"), _matrix("W", "l+1")),
                                           hadamard, of("l"))), "(BP2)"),
             Equation(line(over(_matrix("b", "l")), total(mi("i"), index(d, mi("i"), _layer_index("l")))),
                      "(BP3)"),
-            Equation(line(over(_matrix("W", "l")), row(power(delta("l"), mi("T")), _matrix("A", "l-1"))),
+            Equation(line(over(_matrix("W", "l")), row(transposed(DELTA, mi("l")), _matrix("A", "l-1"))),
                      "(BP4)"),
         ]  # fmt: skip
         layers = []
@@ -272,7 +299,10 @@ activation f gives a, which goes on to the next layer. The inputs are a<sup>0</s
             tables = [self._samples(DELTA, "delta", l), self._biases("dC/db", l)]
             tables.append(self._weights("dC/dW", l))
             layers.append(self._layer(l, tables))
-        return self._section("backward", "Backward: who is to blame", f"""
+        return self._section(
+            "backward",
+            "Backward: who is to blame",
+            f"""
 <p>The chain rule takes the error back through the network. {inline(d)} is the derivative of the cost
 with respect to z; the four equations give it layer by layer, from the last to the first, and with it
 the derivative with respect to every weight and bias.</p>
@@ -280,19 +310,23 @@ the derivative with respect to every weight and bias.</p>
 {self._graphs(backward=True)}
 {"".join(layers)}
 {self._largest()}
-""")
+""",
+        )
 
     def _step(self) -> str:
         s = self.s
         equations = [
-            Equation(line(f"<msup>{mi('w')}{mo(chr(0x2032))}</msup>", row(mi("w"), mo("\u2212"), product(
+            Equation(line(primed("w"), row(mi("w"), mo("\u2212"), product(
                 mi("\u03b7"), f"<mfrac>{row(mi(chr(0x2202)), mi('C'))}{row(mi(chr(0x2202)), mi('w'))}</mfrac>"
             ))), "(GD)"),
         ]  # fmt: skip
         layers = [self._layer(l, [self._weights("W\u2032", l), self._biases("b\u2032", l)])
                   for l in self._columns()]  # fmt: skip
         foretold = s.trace.cost - s.learning_rate * s.squared_norm
-        return self._section("step", "One step of gradient descent", f"""
+        return self._section(
+            "step",
+            "One step of gradient descent",
+            f"""
 <p>The derivatives point uphill. Each weight and each bias goes a little way against its own, the
 learning rate {inline(mi(chr(0x3B7)))} = {s.learning_rate:g} times as far as it is large, all at
 once.</p>
@@ -303,7 +337,8 @@ once.</p>
 <div><dt>C\u2032 after</dt><dd>{self._link("after")}</dd></div>
 <div><dt>foretold by the tangent</dt><dd>{escape(_number(foretold))}</dd></div></dl></div>
 {"".join(layers)}
-""")
+""",
+        )
 
     def _everything(self) -> str:
         titles = {
@@ -318,10 +353,14 @@ once.</p>
         parts = [
             f"<h3>{titles[kind]}</h3>{''.join(map(self._item, groups[kind]))}" for kind in titles
         ]
-        return self._section("numbers", "Every number with its formula", f"""
+        return self._section(
+            "numbers",
+            "Every number with its formula",
+            f"""
 <p>Numbers inside a formula are rounded to 6 digits; a value has all of its digits.</p>
 {"".join(parts)}
-""")
+""",
+        )
 
     # --- parts ------------------------------------------------------------------------------------
 
@@ -346,12 +385,15 @@ once.</p>
         s = self.s
         way = "backward" if backward else "forward"
         legend = (
-            '<figcaption class="legend"><span class="key positive"></span> positive '
-            '<span class="key negative"></span> negative; the thicker the line, the larger '
-            f"{'the derivative' if backward else 'the weight'} in its layer</figcaption>"
+            '<figcaption class="legend"><span><span class="key positive"></span> positive</span>'
+            '<span><span class="key negative"></span> negative</span><span>the thicker the line, '
+            f"the larger {'the derivative' if backward else 'the weight'} in its layer</span>"
+            "</figcaption>"
         )
         if len(s.shown.samples) == 1:
-            return f'<figure><div class="scroll">{graph.draw(s, 1, backward)}</div>{legend}</figure>'
+            return (
+                f'<figure><div class="scroll">{graph.draw(s, 1, backward)}</div>{legend}</figure>'
+            )
         radios, pictures = [], []
         for i in s.shown.samples:
             on = " checked" if i == 1 else ""
@@ -401,7 +443,7 @@ once.</p>
             below = f"<msup>{mi(letter[4:])}{whole(l)}</msup>"
             symbol = f"<mfrac>{row(mi(chr(0x2202)), mi('C'))}{row(mi(chr(0x2202)), below)}</mfrac>"
         elif letter.endswith("\u2032"):
-            symbol = f"<msup>{mi(letter[:-1])}{row(mo(chr(0x2032)), whole(l))}</msup>"
+            symbol = f"<msup>{primed(letter[:-1])}{whole(l)}</msup>"
         else:
             symbol = f"<msup>{mi(letter)}{whole(l)}</msup>"
         size = " \u00d7 ".join(map(str, shape))
@@ -435,7 +477,9 @@ once.</p>
                 '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
                 f'<rect class="{sign}" width="{width:.2f}" height="10"/></svg>'
             )
-            rows.append((f"{rank}", [inline(self.items[name].symbol), self._cell(name, value), bar]))
+            rows.append(
+                (f"{rank}", [inline(self.items[name].symbol), self._cell(name, value), bar])
+            )
         title = "The largest derivatives: here a small change does the most"
         return _table(title, ["with respect to", "derivative", "size"], rows, "ranking")
 
@@ -446,7 +490,7 @@ once.</p>
         parts.append(_lines(item.equations))
         if item.facts:
             facts = "".join(
-                f"<div><dt>{escape(words)}</dt><dd><data value=\"{value!r}\">{value!r}</data></dd></div>"
+                f'<div><dt>{escape(words)}</dt><dd><data value="{value!r}">{value!r}</data></dd></div>'
                 for words, value in item.facts
             )
             parts.append(f'<dl class="facts">{facts}</dl>')
@@ -495,15 +539,18 @@ def _checks(checks: Sequence[Check]) -> str:
         state = "good" if check.good else "bad"
         rows.append((escape(check.source), [
             f'<data value="{check.value!r}">{check.value:.12g}</data>'.replace(">-", ">\u2212"),
-            f"{check.apart:.1e}".replace("-", "\u2212"),
+            f"{check.apart:.1e}".replace("-", "\u2212") if check.apart else "0",
             f'<span class="{state}"><span aria-hidden="true">{mark}</span> '
             f"{escape(check.verdict)}</span>",
         ]))  # fmt: skip
-    return _table("Checked by another way", ["value", "apart, relative", "verdict"], rows, "checks")
+    return _table("Checked by another way", ["value", "rel. error", "verdict"], rows, "checks")
 
 
 def _table(
-    caption: str, head: Sequence[str], rows: Sequence[tuple[str, Sequence[Any]]], kind: str = "matrix"
+    caption: str,
+    head: Sequence[str],
+    rows: Sequence[tuple[str, Sequence[Any]]],
+    kind: str = "matrix",
 ) -> str:
     """A table of finished HTML; the first column holds the names of the rows."""
     named = any(name for name, _ in rows)

@@ -4,7 +4,7 @@ The numbers are the core's (`net.trace`, `trace.explain`, `Trainer.step`); the c
 the NumPy reference in float64 and finite differences. What is too large for one page is left out
 here, by the rule of `select`, and the page says so. Called by `page`.
 """
-# ruff: noqa: PLC0415  (l is the number of a layer; late imports break cycles)
+
 
 from __future__ import annotations
 
