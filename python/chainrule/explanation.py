@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,21 +19,9 @@ from .errors import whole_number
 from .evidence import MOST_PATHS, Difference, Path, cost_slope, count_paths, difference, slope
 from .evidence import paths as walk_paths
 from .trace import Trace
+from .wording import MOST_LINES, SLOPES, aligned, cut, num, par
 
 Array = NDArray[Any]
-
-MOST_LINES = 8  # terms, samples and paths that are written out; the others are added up in one line
-
-SLOPES = {  # f' as it is computed, and with numbers for {z} and {a}
-    "identity": ("1", ""),
-    "relu": ("1 for z > 0, else 0", ""),
-    "leaky_relu": ("1 for z > 0, else 0.01", ""),
-    "sigmoid": ("a (1 - a)", "{a} (1 - {a})"),
-    "tanh": ("1 - a^2", "1 - {a}^2"),
-    "softplus": ("1 - exp(-a)", "1 - exp(-{a})"),
-    "gelu": ("Phi(z) + z phi(z)", ""),
-    "silu": ("s(z) (1 + z s(-z)), s the sigmoid", ""),
-}
 
 
 @dataclass(frozen=True)
@@ -57,7 +45,7 @@ class Step:
     @property
     def latex(self) -> str:
         """Formula and numbers as an `aligned` block of LaTeX."""
-        return _aligned([*self.formula.splitlines(), *self.numbers.splitlines()])
+        return aligned([*self.formula.splitlines(), *self.numbers.splitlines()])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -135,8 +123,9 @@ def explain(t: Trace, l: int, j: int, k: int | None = None) -> Explanation:
     listed = tuple(walk_paths(t, l, j, k)) if n_paths <= MOST_PATHS else ()
     path_sum = _sum(path.value for path in listed) if listed else None
     with np.errstate(all="ignore"):
-        steps = _Steps(t, l, j, k, name, value).all()
-    head = _head(t, l, j, k, name, value)
+        made = _Steps(t, l, j, k, name, value)
+        steps = made.all()
+    head = _head(t, l, j, k, name, value, made.i)
     end = [
         *_meaning(name, parameter, value),
         *_check(t, found, value),
@@ -163,17 +152,15 @@ def explain(t: Trace, l: int, j: int, k: int | None = None) -> Explanation:
         n_paths,
         path_sum,
         "\n".join([*head, *body, "", *end]),
-        _aligned(rows),
+        aligned(rows),
     )
 
 
 def _within(number: Any, name: str, most: int, allowed: str) -> int:
-    number = int(whole_number(number, name, least=-(2**63)))
-    if not 1 <= number <= most:
-        raise ValueError(
-            f"{name} must be from 1 to {most}: {allowed.format(1, most)}; got {number}"
-        )
-    return number
+    value = whole_number(number, name, least=-(2**63))
+    if not 1 <= value <= most:
+        raise ValueError(f"{name} must be from 1 to {most}: {allowed.format(1, most)}; got {value}")
+    return value
 
 
 class _Steps:
@@ -212,18 +199,18 @@ class _Steps:
         return str(self.j) if q == self.l else "j"
 
     def at(self) -> str:
-        return f" of sample {self.i + 1}" if self.t.m > 1 else ""
+        return f" (sample {self.i + 1})" if self.t.m > 1 else ""
 
     def cost(self) -> Step:
         t, L = self.t, self.t.L
         D = t.loss.divisor(*t.Y.shape)
         ends, unit = cost_slope(t), self.index(L)
         lines = [
-            f"dC/da^{L}_{q} = 2/{D} ({_n(t.a[L][self.i, q - 1])} - {_p(t.Y[self.i, q - 1])})"
-            f" = {_n(ends[self.i, q - 1])}"
+            f"dC/da^{L}_{q} = 2/{D} ({num(t.a[L][self.i, q - 1])} - {par(t.Y[self.i, q - 1])})"
+            f" = {num(ends[self.i, q - 1])}"
             for q in self.units(L)
         ]
-        formula = f"dC/da^{L}_{unit} = 2/D (a^{L}_{unit} - y_{unit})  (MSE) {_divisor(t)}"
+        formula = f"dC/da^{L}_{unit} = 2/D (a^{L}_{unit} - y_{unit})  (MSE)\n{_divisor(t)}"
         return Step(
             f"How the cost changes with the output{self.at()}",
             formula,
@@ -238,15 +225,15 @@ class _Steps:
         for q in self.units(L):
             lines.append(self.slope_line(L, q, slopes))
             lines.append(
-                f"delta^{L}_{q} = {_n(ends[self.i, q - 1])} * {_p(slopes[self.i, q - 1])}"
-                f" = {_n(t.delta[L][self.i, q - 1])}"
+                f"delta^{L}_{q} = {num(ends[self.i, q - 1])} * {par(slopes[self.i, q - 1])}"
+                f" = {num(t.delta[L][self.i, q - 1])}"
             )
         formula = (
             f"delta^{L}_{unit} = dC/dz^{L}_{unit} = dC/da^{L}_{unit} f'(z^{L}_{unit})  (BP1)\n"
             f"f'(z) = {SLOPES[t.activations[L - 1]][0]}  {t.activations[L - 1]}"
         )
         return Step(
-            f"The error of the last layer{self.at()}",
+            f"The error of layer {L}, the last{self.at()}",
             formula,
             "\n".join([*lines, *self.more(L)]),
             float(t.delta[L][self.i, self.units(L)[-1] - 1]),
@@ -263,26 +250,25 @@ class _Steps:
             if q == self.l and len(terms) > 1:
                 rows = []
                 for r in range(1, min(len(terms), MOST_LINES) + 1):
-                    numbers = f"{_n(W[r - 1, u - 1])} * {_p(above[r - 1])} = {_n(terms[r - 1])}"
+                    numbers = f"{num(W[r - 1, u - 1])} * {par(above[r - 1])} = {num(terms[r - 1])}"
                     rows.append(f"w^{up}_{r},{u} delta^{up}_{r} = {numbers}")
-                lines += _terms(rows, terms)
-                lines.append(f"sum_r w^{up}_r,{u} delta^{up}_r = {_n(terms.sum())}")
-                arriving = _n(terms.sum())
+                lines += cut(rows, terms)
+                lines.append(f"sum_r w^{up}_r,{u} delta^{up}_r = {num(terms.sum())}")
+                arriving = num(terms.sum())
             elif len(terms) == 1:
-                arriving = f"{_n(W[0, u - 1])} * {_p(above[0])}"
+                arriving = f"{num(W[0, u - 1])} * {par(above[0])}"
             else:
-                arriving = _n(terms.sum())
+                arriving = num(terms.sum())
+            delta = num(t.delta[q][i, u - 1])
             lines.append(self.slope_line(q, u, slopes))
-            lines.append(
-                f"delta^{q}_{u} = {arriving} * {_p(slopes[i, u - 1])} = {_n(t.delta[q][i, u - 1])}"
-            )
+            lines.append(f"delta^{q}_{u} = {arriving} * {par(slopes[i, u - 1])} = {delta}")
         formula = (
             f"delta^{q}_{unit} = dC/dz^{q}_{unit}"
             f" = (sum_r w^{up}_r,{unit} delta^{up}_r) f'(z^{q}_{unit})  (BP2)\n"
             f"f'(z) = {SLOPES[t.activations[q - 1]][0]}  {t.activations[q - 1]}"
         )
         return Step(
-            f"The error of layer {q}{self.at()}, from layer {up}",
+            f"The error of layer {q}, from layer {up}{self.at()}",
             formula,
             "\n".join([*lines, *self.more(q)]),
             float(t.delta[q][i, self.units(q)[-1] - 1]),
@@ -292,14 +278,15 @@ class _Steps:
         t = self.t
         z, a = t.z[q][self.i, unit - 1], t.a[q][self.i, unit - 1]
         name = t.activations[q - 1]
-        numbers = SLOPES[name][1].format(a=_p(a))
+        numbers = SLOPES[name][1].format(a=par(a))
         middle = f" = {numbers}" if numbers else ""
         reason = ""
         if name in ("relu", "leaky_relu"):
-            reason = f"  since z^{q}_{unit} = {_n(z)}{' > 0' if z > 0 else ' is not above 0'}"
+            side = " > 0" if z > 0 else " <= 0" if z < 0 else ""
+            reason = f"  since z^{q}_{unit} = {num(z)}{side}"
         elif name in ("gelu", "silu"):
-            reason = f"  at z^{q}_{unit} = {_n(z)}"
-        return f"f'(z^{q}_{unit}){middle} = {_n(slopes[self.i, unit - 1])}{reason}"
+            reason = f"  at z^{q}_{unit} = {num(z)}"
+        return f"f'(z^{q}_{unit}){middle} = {num(slopes[self.i, unit - 1])}{reason}"
 
     def input(self) -> Step:
         l, j, k = self.l, self.j, self.k
@@ -308,7 +295,7 @@ class _Steps:
             f"What the weight multiplies: {what}{self.at()}",
             f"z^{l}_{j} = sum_k w^{l}_{j},k a^{l - 1}_k + b^{l}_{j}  (Z)\n"
             f"dz^{l}_{j}/dw^{l}_{j},{k} = a^{l - 1}_{k}",
-            f"a^{l - 1}_{k} = {_n(self.source[self.i])}",
+            f"a^{l - 1}_{k} = {num(self.source[self.i])}",
             float(self.source[self.i]),
         )
 
@@ -319,48 +306,44 @@ class _Steps:
         if t.m == 1:
             formula = f"{self.name} = {delta}{factor}  ({tag})"
             numbers = [
-                f"{self.name} = {self.product(0)} = {_n(self.value)}"
+                f"{self.name} = {self.product(0)} = {num(self.value)}"
                 if k is not None
-                else f"{self.name} = {_n(self.value)}"
+                else f"{self.name} = {num(self.value)}"
             ]
             title = "The derivative"
         else:
             factor_i = factor and f"{factor}(i)"
-            formula = f"{self.name} = sum_i {delta}(i){factor_i}  ({tag}), i = 1..{t.m}"
+            formula = f"{self.name} = sum_i {delta}(i){factor_i}  ({tag})"
             rows = []
             for i in range(min(t.m, MOST_LINES)):
-                equal = f" = {_n(self.shares[i])}" if k is not None else ""
+                equal = f" = {num(self.shares[i])}" if k is not None else ""
                 rows.append(f"sample {i + 1}: {self.product(i)}{equal}")
-            numbers = [*_terms(rows, self.shares), f"{self.name} = {_n(self.value)}"]
+            numbers = [*cut(rows, self.shares), f"{self.name} = {num(self.value)}"]
             title = "The derivative: the sum over all samples"
         return Step(title, formula, "\n".join(numbers), self.value)
 
     def product(self, i: int) -> str:
         if self.k is None:
-            return _n(self.delta[i])
-        return f"{_n(self.delta[i])} * {_p(self.source[i])}"
+            return num(self.delta[i])
+        return f"{num(self.delta[i])} * {par(self.source[i])}"
 
 
-def _terms(shown: Sequence[str], values: Array) -> list[str]:
-    """The lines `shown` for the first of the `values`, and one line for all the others."""
-    left = len(values) - len(shown)
-    if left <= 0:
-        return list(shown)
-    return [*shown, f"... and {left} more, together {_n(values[len(shown) :].sum())}"]
-
-
-def _head(t: Trace, l: int, j: int, k: int | None, name: str, value: float) -> list[str]:
+def _head(t: Trace, l: int, j: int, k: int | None, name: str, value: float, i: int) -> list[str]:
     unit = f"unit {j} of layer {l} ({t.activations[l - 1]})"
     if k is None:
-        what = f"The bias of {unit}: b^{l}_{j} = {_n(t.b[l][j - 1])}"
+        what = f"The bias of {unit}: b^{l}_{j} = {num(t.b[l][j - 1])}"
     else:
         source = f"input {k}" if l == 1 else f"unit {k} of layer {l - 1}"
-        what = f"The weight from {source} to {unit}: w^{l}_{j},{k} = {_n(t.W[l][j - 1, k - 1])}"
+        what = f"The weight from {source} to {unit}: w^{l}_{j},{k} = {num(t.W[l][j - 1, k - 1])}"
     lines = [
         f"{name} = {value!r}",
         what,
-        f"{t.m} {'sample' if t.m == 1 else 'samples'}; {t.loss.formula} = {_n(t.cost)}",
+        f"{t.m} {'sample' if t.m == 1 else 'samples'}; {t.loss.formula} = {num(t.cost)}",
     ]
+    if t.m > 1:
+        lines.append(
+            f"Numbers are those of sample {i + 1}, the largest term; the last step adds all."
+        )
     if t.scaling is not None:
         lines.append("All values are in standardised units (net.scaling).")
     broken = [
@@ -396,11 +379,11 @@ def _meaning(name: str, parameter: str, value: float) -> list[str]:
 
 def _check(t: Trace, found: Difference, value: float) -> list[str]:
     lines = [
-        f"Check      (C(+h) - C(-h)) / 2h = {found.value!r}, h = {_n(found.h)}, NumPy in float64",
+        f"Check      (C(+h) - C(-h)) / 2h = {found.value!r}, h = {num(found.h)}, NumPy in float64",
     ]
     if found.kink:
-        lines.append("           a relu unit changes sides within h: at such a kink no derivative")
-        lines.append("           exists, and relu'(0) = 0 is a convention; the two may differ")
+        lines.append("           a relu or leaky_relu unit changes sides within h: at z = 0 there is")
+        lines.append("           no derivative, f'(0) is a convention, and the two numbers may differ")
     elif not math.isfinite(found.value) or not math.isfinite(value):
         lines.append("           nothing can be checked: a number is not finite")
     elif found.agrees and value == found.value:
@@ -429,20 +412,20 @@ def _paths(
     noun = "path" if count == 1 else "paths"
     lines = [f"Paths      {count} {noun} from the parameter to the cost; each is a product"]
     symbols = " * ".join(symbol for symbol, _ in listed[0].factors)
-    if count == 1:
-        lines.append(f"           {symbols}")
-    else:
-        lines.append(f"           such as {symbols} (the first)")
+    if count > 1:
+        symbols = f"the first: {symbols}"
+    lines += textwrap.wrap(symbols, 86, initial_indent=11 * " ", subsequent_indent=15 * " ")
     rows = []
     for path in listed[:MOST_LINES]:
         sample = f"sample {path.sample}, " if t.m > 1 else ""
         route = " -> ".join(str(unit) for unit in path.units)
         units = f"unit {route}" if len(path.units) == 1 else f"units {route}"
         first, *rest = (factor for _, factor in path.factors)
-        numbers = " * ".join([_n(first), *(_p(factor) for factor in rest)])
-        rows.append(f"{sample}{units}: {numbers} = {_n(path.value)}")
-    rows = _terms(rows, np.array([path.value for path in listed]))
-    lines += [f"           {row}" for row in rows]
+        numbers = " * ".join([num(first), *(par(factor) for factor in rest)])
+        rows.append(f"{sample}{units}: {numbers} = {num(path.value)}")
+    rows = cut(rows, np.array([path.value for path in listed]))
+    for row in rows:
+        lines += textwrap.wrap(row, 86, initial_indent=11 * " ", subsequent_indent=15 * " ")
     lines.append(f"           sum over all paths = {total!r}")
     return lines
 
@@ -454,66 +437,3 @@ def _sum(values: Iterable[float]) -> float:
 
 def _count(number: int) -> str:
     return f"{number:,}" if number < 10**15 else f"about 10^{len(str(number)) - 1}"
-
-
-def _n(value: Any) -> str:
-    """A number with six significant digits."""
-    return f"{float(value) + 0.0:.6g}"  # + 0.0: no -0
-
-
-def _p(value: Any) -> str:
-    """The same as a factor: negative ones in brackets."""
-    text = _n(value)
-    return f"({text})" if text.startswith("-") else text
-
-
-# From plain text to LaTeX. The text above is all that this has to understand.
-
-
-def _aligned(lines: Sequence[str]) -> str:
-    rows = " \\\\\n".join(_tex(line) for line in lines)
-    return f"\\begin{{aligned}}\n{rows}\n\\end{{aligned}}"
-
-
-def _tex(line: str) -> str:
-    """One line as a row of `aligned`."""
-    line, _, comment = line.partition("  ")
-    if line.startswith("..."):
-        return f"& \\text{{{line}}}"
-    label, colon, rest = line.partition(": ")
-    if colon:
-        return f"& \\text{{{label}:}}\\quad {_symbols(rest)}"
-    text = _symbols(line).replace(" = ", " &= ", 1)
-    if "&" not in text:
-        text = f"& {text}"
-    return text + (f" \\quad \\text{{{_plain(comment)}}}" if comment else "")
-
-
-def _symbols(text: str) -> str:
-    symbol = r"(delta|[a-z])\^(\d+)_(\w+(?:,\w+)?)"
-    sides = {"delta": r"\delta"}
-
-    def indexed(match: re.Match[str]) -> str:
-        letter, layer, unit = match.groups()
-        return f"{sides.get(letter, letter)}^{{{layer}}}_{{{unit}}}"
-
-    def fraction(match: re.Match[str]) -> str:
-        top = match.group(1) or "C"
-        return rf"\frac{{\partial {top}}}{{\partial {match.group(2)}}}"
-
-    text = re.sub(
-        r"(\d)e([+-])0*(\d+)", lambda m: f"{m[1]} \\times 10^{{{m[2].strip('+')}{m[3]}}}", text
-    )
-    text = re.sub(r"(?<![\w^])d(?:C|(z\^\d+_\d+))/d([a-z]\^\d+_\w+(?:,\w+)?)", fraction, text)
-    text = re.sub(symbol, indexed, text)
-    text = re.sub(r"(?<=2)/(\w+)", r" / \1 \\,", text)
-    text = re.sub(r"sum_(\w)", r"\\sum_{\1}", text)
-    text = re.sub(r"y_(\w+)", r"y_{\1}", text)
-    text = re.sub(r"\b(?:Phi|phi|exp)\b", lambda m: "\\" + m[0], text)
-    text = text.replace(" * ", r" \cdot ").replace("else", r"\text{else}")
-    return text.replace(" for ", r"\ \text{for}\ ").replace(", s the sigmoid", "")
-
-
-def _plain(text: str) -> str:
-    """A comment, its symbols between dollars."""
-    return re.sub(r"[a-z]\^\d+_\d+", lambda m: f"${_symbols(m[0])}$", text).replace("n_L", "$n_L$")
