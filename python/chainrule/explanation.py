@@ -382,8 +382,12 @@ def _check(t: Trace, found: Difference, value: float) -> list[str]:
         f"Check      (C(+h) - C(-h)) / 2h = {found.value!r}, h = {num(found.h)}, NumPy in float64",
     ]
     if found.kink:
-        lines.append("           a relu or leaky_relu unit changes sides within h: at z = 0 there is")
-        lines.append("           no derivative, f'(0) is a convention, and the two numbers may differ")
+        lines.append(
+            "           a relu or leaky_relu unit changes sides within h: at z = 0 there is"
+        )
+        lines.append(
+            "           no derivative, f'(0) is a convention, and the two numbers may differ"
+        )
     elif not math.isfinite(found.value) or not math.isfinite(value):
         lines.append("           nothing can be checked: a number is not finite")
     elif found.agrees and value == found.value:

@@ -81,8 +81,8 @@ class Item:
     checks : list of Check
     facts : list of (str, float)
         Further values to read, such as the weight itself.
-    paths : list of (str, str, float)
-        Sample, MathML of the product along one path, value.
+    paths : list of (str, str)
+        Sample and units of a path, and MathML of the product along it.
     paths_note, note : str
         What to say above the paths, and about this number.
     uses : list of str
@@ -97,7 +97,7 @@ class Item:
     equations: list[Equation]
     checks: list[Check] = field(default_factory=list)
     facts: list[tuple[str, float]] = field(default_factory=list)
-    paths: list[tuple[str, str, float]] = field(default_factory=list)
+    paths: list[tuple[str, str]] = field(default_factory=list)
     paths_note: str = ""
     note: str = ""
     uses: list[str] = field(default_factory=list)
@@ -286,7 +286,7 @@ class Formulas:
         symbol = self.unit(DELTA, l, j, i)
         z_symbol = self.unit("z", l, j, i)
         prime = row(primed("f"), brackets(z_symbol))
-        slope = s.derivative(l, s.ref_z, i, j)
+        slope = s.derivative(l, i, j)
         uses = [f"z-{l}-{i}-{j}", f"a-{l}-{i}-{j}"]
         if l == s.L:
             a, y = float(s.trace.a[l][i - 1, j - 1]), float(s.y[i - 1, j - 1])
@@ -430,7 +430,7 @@ class Formulas:
         return Item(name, kind, symbol, spoken, e.value, equations, checks, facts, paths,
                     paths_note, "", uses)  # fmt: skip
 
-    def _paths(self, place: tuple[int, ...]) -> tuple[list[tuple[str, str, float]], str]:
+    def _paths(self, place: tuple[int, ...]) -> tuple[list[tuple[str, str]], str]:
         """The products along the paths from a parameter to the cost, the largest ones."""
         e = self.subject.explain(*place)
         if not e.paths:
@@ -442,8 +442,8 @@ class Formulas:
         for path in shown:
             route = " \u2192 ".join(map(str, path.units))
             where = f"units {route}" if self.single else f"sample {path.sample}, units {route}"
-            factors = product(*(factor(float(value)) for _, value in path.factors))
-            rows.append((where, inline(factors), float(path.value)))
+            factors = product(*(factor(float(value), 4) for _, value in path.factors))
+            rows.append((where, inline(row(factors, mo("="), number(path.value)))))
         one = e.n_paths == 1
         note = "One path leads" if one else f"{e.n_paths:,} paths lead"
         note += f" from here through layers {place[0]} to {self.subject.L} to the cost."
@@ -452,7 +452,7 @@ class Formulas:
                 "One path leads" if one else f"{e.n_paths:,} paths lead"
             ) + " from here to the cost."
         if len(shown) < len(paths):
-            note += f" The {len(shown)} largest products:"
+            note += f" The {len(shown)} largest:"
         return rows, note
 
     def _reference(self, value: float, found: float) -> Check:

@@ -183,7 +183,7 @@ def descent(subject: Subject) -> str:
     low, high = min(*costs, foretold), max(*costs, start)
     spread = (high - low) or 1.0
     low, high = low - 0.08 * spread, high + 0.08 * spread
-    width, height, left, bottom = 440, 230, 66, 34
+    width, height, left, bottom = 440, 240, 66, 44
 
     def at(t: float, cost: float) -> tuple[float, float]:
         return (
@@ -206,9 +206,15 @@ def descent(subject: Subject) -> str:
     axes = (
         f'<path class="axis" d="M{left},8 V{height - bottom} H{width - 8}"/>'
         + "".join(
-            _row(at(t, low)[0], height - bottom + 17, brief(t), "small") for t in (0, eta, 2 * eta)
+            _row(
+                at(t, low)[0],
+                height - bottom + 17,
+                brief(t),
+                "small" + (" right" if t > eta else ""),
+            )
+            for t in (0, eta, 2 * eta)
         )
-        + _row(width - 12, height - bottom - 7, "learning rate \u03b7", "small right")
+        + _row((left + width) / 2, height - 2, "length of the step, \u03b7", "small")
         + "".join(
             _row(left - 7, at(0, c)[1] + 4, brief(c), "small right")
             for c in (low + 0.08 / 1.16 * (high - low), high - 0.08 / 1.16 * (high - low))

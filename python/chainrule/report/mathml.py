@@ -6,6 +6,7 @@ joining strings. Called by `formulas`; imports nothing of the package.
 
 from __future__ import annotations
 
+import math
 from html import escape
 
 MINUS = "\N{MINUS SIGN}"
@@ -63,7 +64,7 @@ def brackets(*parts: str) -> str:
 
 def number(value: float, digits: int = 6) -> str:
     """A number rounded to `digits` significant digits, 1.5e-7 as 1.5 times a power of ten."""
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         return mtext(repr(value))
     mantissa, _, exponent = f"{abs(value):.{digits}g}".partition("e")
     sign = mo(MINUS) if value < 0 else ""
@@ -96,9 +97,9 @@ def whole(value: int) -> str:
     return row(mo(MINUS), f"<mn>{-value}</mn>") if value < 0 else f"<mn>{value}</mn>"
 
 
-def factor(value: float) -> str:
+def factor(value: float, digits: int = 6) -> str:
     """A number as a factor of a product: in brackets when it has a sign."""
-    return brackets(number(value)) if value < 0 else number(value)
+    return brackets(number(value, digits)) if value < 0 else number(value, digits)
 
 
 def product(*factors: str) -> str:

@@ -38,12 +38,22 @@ from .mathml import (
 from .subject import Subject
 
 MODULES = ("model", "selection", "inspector", "highlight", "roving", "main")
+LIMIT = 1_000_000  # bytes
+BUDGETS = (260, 180, 130, 90, 60, 40)  # numbers with a formula of their own
+LARGE = 200_000  # parameters, each explanation takes milliseconds
 TITLE = "Every number of one step"
 
 
 def build(subject: Subject, title: str = TITLE) -> str:
-    """The page of one subject as HTML."""
-    return _Page(subject, title).html()
+    """The page of one subject as HTML, with as many numbers as fit into LIMIT bytes."""
+    title = title if len(title) <= 200 else title[:199] + "\u2026"
+    budgets = BUDGETS if subject.net.n_parameters <= LARGE else BUDGETS[-2:]
+    for budget in budgets:
+        subject.show(budget)
+        html = _Page(subject, title).html()
+        if len(html.encode("utf-8")) <= LIMIT:
+            break
+    return html
 
 
 def bundle(names: Iterable[str] = MODULES) -> str:
@@ -499,10 +509,11 @@ once.</p>
         if item.paths_note:
             parts.append(f'<p class="paths-note">{escape(item.paths_note)}</p>')
         if item.paths:
-            head = ["product of all slopes on the way", "value"]
-            rows = [(escape(where), [formula, f"{value:.6g}".replace("-", "\u2212")])
-                    for where, formula, value in item.paths]  # fmt: skip
-            parts.append(_table("Paths to the cost", head, rows, "paths"))
+            rows = "".join(
+                f'<li>{escape(where)}<div class="formula">{formula}</div></li>'
+                for where, formula in item.paths
+            )
+            parts.append(f'<ul class="paths">{rows}</ul>')
         uses = [
             f'<li><a href="#{name}" data-item="{name}">{inline(self.items[name].symbol)}</a></li>'
             for name in item.uses
@@ -538,7 +549,7 @@ def _checks(checks: Sequence[Check]) -> str:
         mark = "\u2713" if check.good else "\u2717"
         state = "good" if check.good else "bad"
         rows.append((escape(check.source), [
-            f'<data value="{check.value!r}">{check.value:.12g}</data>'.replace(">-", ">\u2212"),
+            f'<data value="{check.value!r}">{check.value:.10g}</data>'.replace(">-", ">\u2212"),
             f"{check.apart:.1e}".replace("-", "\u2212") if check.apart else "0",
             f'<span class="{state}"><span aria-hidden="true">{mark}</span> '
             f"{escape(check.verdict)}</span>",

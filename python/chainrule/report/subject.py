@@ -1,10 +1,9 @@
 """What a report is about: a network, some samples, and every number of one step on them.
 
-The numbers are the core's (`net.trace`, `trace.explain`, `Trainer.step`); the checks beside them are
-the NumPy reference in float64 and finite differences. What is too large for one page is left out
+The numbers are the core's (`net.trace`, `trace.explain`, `Trainer.step`); the checks beside them
+are the NumPy reference in float64 and finite differences. What is too large for one page is left out
 here, by the rule of `select`, and the page says so. Called by `page`.
 """
-
 
 from __future__ import annotations
 
@@ -30,7 +29,8 @@ Layers = list[Any]  # [None, then one array per layer], as in the reference
 
 MOST_SAMPLES = 4  # shown in full; sums run over all samples
 MOST_LAYERS = 6  # the first three and the last three of a deeper network
-MOST_NUMBERS = 260  # with a formula of their own: about 3 kB each
+MOST_NUMBERS = 260  # with a formula of their own: about 5 kB each
+LONGEST_NAME = 60
 WIDEST = 12  # units of a layer shown
 
 
@@ -131,8 +131,13 @@ class Subject:
         self.ref_delta, self.ref_dW, self.ref_db = reference.backward(
             self._W, self.activations, self.ref_z, self.ref_a, self._y64, self.loss.reduction
         )
-        self.shown = select(net.n, self.m, [np.abs(g) for g in self.trace.dW])
+        self.show(MOST_NUMBERS)
         self._explained: dict[tuple[int, ...], Explanation] = {}
+
+    def show(self, numbers: int) -> None:
+        """Choose what is shown: about so many numbers at most."""
+        sizes = [np.abs(g) for g in self.trace.dW]
+        self.shown = select(self.net.n, self.m, sizes, numbers)
 
     @property
     def m(self) -> int:
@@ -169,9 +174,10 @@ class Subject:
         a = reference.forward(W, b, self.activations, self._a0)[1][-1]
         return float(reference.cost(a, self._y64, self.loss.reduction))
 
-    def derivative(self, l: int, z: Array, i: int, j: int) -> float:
+    def derivative(self, l: int, i: int, j: int) -> float:
         """f'(z^l_j) of sample i, in float64."""
-        return float(reference.ACTIVATIONS[self.activations[l - 1]][1](z[l])[i - 1, j - 1])
+        z = self.ref_z[l][i - 1 : i, j - 1]
+        return float(reference.ACTIVATIONS[self.activations[l - 1]][1](z)[0])
 
     def delta_check(self, l: int, i: int, j: int) -> tuple[float, bool]:
         """The central difference of the cost along z^l_j of sample i; whether a kink is near."""
@@ -186,6 +192,7 @@ class Subject:
         z = self.ref_z[l][i - 1].copy()
         z[j - 1] = value
         signs = []
+        a = z
         for k in range(l, self.L + 1):
             name = self.activations[k - 1]
             if k > l:
@@ -234,7 +241,7 @@ def _moved(theta: Layers, g: Layers, t: float) -> Layers:
     return [None, *(p - t * q for p, q in zip(theta[1:], g[1:], strict=True))]
 
 
-def select(n: Sequence[int], m: int, sizes: Sequence[Array]) -> Shown:
+def select(n: Sequence[int], m: int, sizes: Sequence[Array], most: int = MOST_NUMBERS) -> Shown:
     """Choose what has room: layers from both ends, then the units with the largest derivatives.
 
     Parameters
@@ -245,6 +252,8 @@ def select(n: Sequence[int], m: int, sizes: Sequence[Array]) -> Shown:
         Number of samples.
     sizes : sequence of ndarray
         abs(dW[l]) (n_l, n_{l-1}) of the layers 1..L.
+    most : int
+        Numbers with a formula, about.
     """
     L = len(n) - 1
     half = MOST_LAYERS // 2
@@ -257,10 +266,10 @@ def select(n: Sequence[int], m: int, sizes: Sequence[Array]) -> Shown:
         weights = sum(widths[l] * widths[l - 1] for l in layers) + sum(widths.values())
         return weights + len(samples) * 3 * sum(widths.values())
 
-    if numbers(WIDEST) <= MOST_NUMBERS:
+    if numbers(WIDEST) <= most:
         widest = WIDEST
     else:
-        widest = max((w for w in range(1, WIDEST) if numbers(w) <= MOST_NUMBERS), default=1)
+        widest = max((w for w in range(1, WIDEST) if numbers(w) <= most), default=1)
     units = {l: _largest(l, n[l], widest, sizes) for l in columns}
     return Shown(tuple(layers), units, samples)
 
@@ -289,4 +298,5 @@ def _names(names: Sequence[str] | None, what: str, count: int, default: str) -> 
         raise TypeError(f"{what} must be a list of {count} str, got {shown(names)}")
     if len(names) != count:
         raise ValueError(f"{what} must have {count} names, got {len(names)}")
-    return list(names)
+    return [name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\u2026"
+            for name in names]  # fmt: skip
