@@ -162,7 +162,7 @@ def _one(case: _Case, flag: str, place: tuple[int, ...]) -> str:
 def _example(options: argparse.Namespace) -> _Case:
     for word, value in (("MODEL", options.model), ("--row", options.row)):
         if value is not None:
-            raise Failure(USAGE, f"argument --example: stands alone, got {word} {value} too")
+            raise Failure(USAGE, f"argument --example: {word} does not go with it")
     net, X, Y = example()
     rate = options.learning_rate or EXAMPLE_RATE
     return _Case(net, X, Y, report.TITLE, "the example", rate, {})

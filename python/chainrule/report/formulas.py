@@ -451,6 +451,7 @@ class Formulas:
             note = (
                 "One path leads" if one else f"{e.n_paths:,} paths lead"
             ) + " from here to the cost."
+        note += " The factors of a path are the slopes on the way, from the parameter to the cost."
         if len(shown) < len(paths):
             note += f" The {len(shown)} largest:"
         return rows, note

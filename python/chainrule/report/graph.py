@@ -11,7 +11,7 @@ from html import escape
 
 from .subject import Subject
 
-STEP_X, STEP_Y, BOX, HALF = 196, 98, 92, 23
+STEP_X, STEP_Y, BOX, HALF = 216, 98, 92, 23
 MARGIN_X, MARGIN_Y = 50, 46
 LABELLED = 4  # units per layer up to which the lines carry their numbers
 
@@ -82,13 +82,13 @@ class _Picture:
             width = 1 + 3.5 * abs(value) / largest
             ends = f'x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"'
             inside = f'<line class="{sign}" {ends} stroke-width="{width:.2f}"/>'
-            if labelled:
-                t = 0.33 if j != k else 0.5
-                t = 0.5 if len(units[l]) == 1 or len(units[l - 1]) == 1 else t
-                text = brief(value, 3)
-                inside += _pill(x1 + t * (x2 - x1), y1 + t * (y2 - y1), text)
+            # on lines from n units this place keeps all labels apart
+            t = 0.5 if j == k else 1 / (len(units[l]) + 1)
+            t = 0.5 if min(len(units[l]), len(units[l - 1])) == 1 else t
+            x, y = x1 + t * (x2 - x1), y1 + t * (y2 - y1)
+            mark = _pill(x, y, brief(value, 3)) if labelled else _anchor(x, y)
             spoken = f"{what}, layer {l}, from {k} to {j}: {value!r}"
-            inside += f'<line class="reach" {ends}/>'
+            inside += f'<line class="reach" {ends}/>{mark}'
             parts.append(_link(f"w-{l}-{j}-{k}", "edge", spoken, inside))
         return "".join(parts)
 
@@ -171,6 +171,11 @@ def _pill(x: float, y: float, text: str) -> str:
     )
 
 
+def _anchor(x: float, y: float) -> str:
+    """Where a line without a label is met by the arrow keys."""
+    return f'<circle class="area" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
+
+
 def descent(subject: Subject) -> str:
     """The cost along the step: the curve, its tangent at 0, and the step that is taken."""
     points = subject.descent
@@ -214,7 +219,7 @@ def descent(subject: Subject) -> str:
             )
             for t in (0, eta, 2 * eta)
         )
-        + _row((left + width) / 2, height - 2, "length of the step, \u03b7", "small")
+        + _row((left + width) / 2, height - 6, "length of the step, \u03b7", "small")
         + "".join(
             _row(left - 7, at(0, c)[1] + 4, brief(c), "small right")
             for c in (low + 0.08 / 1.16 * (high - low), high - 0.08 / 1.16 * (high - low))

@@ -77,6 +77,11 @@ def _number(value: float) -> str:
     return graph.brief(value)
 
 
+def _full(value: float) -> str:
+    """A number with all of its digits."""
+    return repr(value).replace("-", "\u2212")
+
+
 class _Page:
     def __init__(self, subject: Subject, title: str) -> None:
         self.s, self.title = subject, title
@@ -190,15 +195,16 @@ class _Page:
             return ""
         parts = []
         counts = {l: len(units) for l, units in s.shown.units.items()}
-        if any(counts.get(l, 0) < n for l, n in enumerate(s.net.n)):
+        left_out = s.L - len(s.shown.layers)
+        if left_out or any(counts.get(l, 0) < n for l, n in enumerate(s.net.n)):
             names = [
                 f"{counts[l]} of {s.net.n[l]} {'inputs' if l == 0 else f'units of layer {l}'}"
                 for l in counts
                 if counts[l] < s.net.n[l]
             ]
-            left_out = s.L - len(s.shown.layers)
             if left_out:
-                names.append(f"no weights of {left_out} middle layers")
+                middle = "a middle layer" if left_out == 1 else f"{left_out} middle layers"
+                names.append(f"no weights of {middle}")
             parts.append(
                 "This network has more numbers than fit on a page. Shown are those with the largest "
                 f"derivatives: {', '.join(names)}."
@@ -500,7 +506,7 @@ once.</p>
         parts.append(_lines(item.equations))
         if item.facts:
             facts = "".join(
-                f'<div><dt>{escape(words)}</dt><dd><data value="{value!r}">{value!r}</data></dd></div>'
+                f'<div><dt>{escape(words)}</dt><dd><data value="{value!r}">{_full(value)}</data></dd></div>'
                 for words, value in item.facts
             )
             parts.append(f'<dl class="facts">{facts}</dl>')
@@ -524,11 +530,10 @@ once.</p>
         symbol = item.symbol
         if item.kind in {"w", "b"}:
             symbol = Formulas.slope(symbol)
-        value = f"{item.value!r}".replace("-", "\u2212")
         return (
             f'<details class="item" data-for="{item.id}"><summary>'
             f'<span class="symbol">{inline(symbol)}</span> '
-            f'<data class="value" value="{item.value!r}">{value}</data> '
+            f'<data class="value" value="{item.value!r}">{_full(item.value)}</data> '
             f'<span class="spoken">{escape(item.spoken)}</span></summary>'
             f'<div class="body" id="{item.id}">{"".join(parts)}</div></details>'
         )

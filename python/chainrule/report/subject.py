@@ -158,7 +158,7 @@ class Subject:
     def whole(self) -> bool:
         """Whether the page shows every number."""
         units = all(len(self.shown.units.get(l, ())) == n for l, n in enumerate(self.net.n))
-        return units and len(self.shown.samples) == self.m
+        return units and len(self.shown.layers) == self.L and len(self.shown.samples) == self.m
 
     def explain(self, *place: int) -> Explanation:
         """`trace.explain(l, j, k)` or `trace.explain(l, j)`, computed once."""

@@ -5,7 +5,9 @@ const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 /** The link nearest to `from` in a direction; sideways costs double. */
 export function nearest(from, links, [dx, dy]) {
   const centre = (link) => {
-    const box = link.getBoundingClientRect();
+    // lines cross, their labels do not
+    const own = link.querySelector(".pill, .area, .box") ?? link;
+    const box = own.getBoundingClientRect();
     return [box.x + box.width / 2, box.y + box.height / 2];
   };
   const [x, y] = centre(from);
