@@ -122,53 +122,87 @@ def paths(t: Trace, l: int, j: int, k: int | None) -> Iterator[Path]:
 
 def difference(t: Trace, l: int, j: int, k: int | None, value: float) -> Difference:
     """The central difference for w^l_j,k (or b^l_j), and whether `value` agrees with it."""
+    if not math.isfinite(value) or not math.isfinite(t.cost):
+        return Difference(math.nan, math.nan, False, math.nan, False)
     with np.errstate(all="ignore"):
         return _difference(t, l, j, k, value)
 
 
 def _difference(t: Trace, l: int, j: int, k: int | None, value: float) -> Difference:
-    W = [None, *(part.astype(np.float64) for part in t.W)]
-    b = [None, *(part.astype(np.float64) for part in t.b)]
-    X, Y = t.a[0].astype(np.float64), t.Y.astype(np.float64)
-    reduction, D = t.loss.reduction, t.loss.divisor(*t.Y.shape)
-    z, a = reference.forward(W, b, t.activations, X)
-    source = np.ones(t.m) if k is None else a[l - 1][:, k - 1]
-    theta = float(t.b[l][j - 1] if k is None else t.W[l][j - 1, k - 1])
-
-    def look(parameter: float) -> tuple[float, list[Array]]:
-        """The cost with another value of the parameter: only layers l to L change."""
-        moved = z[l].copy()
-        moved[:, j - 1] += (parameter - theta) * source
-        zs, a_l = [moved], reference.ACTIVATIONS[t.activations[l - 1]][0](moved)
-        if l < t.L:
-            above = reference.forward([None, *W[l + 1 :]], [None, *b[l + 1 :]], names, a_l)
-            zs, a_l = [moved, *above[0][1:]], above[1][-1]
-        return float(reference.cost(a_l, Y, reduction)), zs
-
-    names = t.activations[l:]
-    rectified = [q for q in range(l, t.L + 1) if t.activations[q - 1] in RECTIFIERS]
-    # The core may have rounded z to the other side of a kink.
-    flipped = any(((t.z[q] > 0) != (z[q] > 0)).any() for q in rectified)
-    spread = (float(reference.cost(a[-1], Y, reduction)), 2 / D * np.sum(abs(a[-1] * (a[-1] - Y))))
+    moved = _Moved(t, l, j, k)
+    e = moved.a[-1] - moved.Y
+    at_end = abs(moved.a[-1] * e).sum() * 2 / t.loss.divisor(*t.Y.shape)
+    spread = float(moved.cost(moved.a[-1]) + at_end)
     rounding = _rounding(t, l, j, k) if t.W[l].dtype == np.float32 else 0.0
 
     found = []
-    first = STEP * max(1.0, abs(theta)) / max(1.0, float(np.max(abs(source))))
+    first = STEP * max(1.0, abs(moved.theta)) / max(1.0, float(np.max(abs(moved.source))))
     for h in (first / shrink for shrink in SHRINK):
-        (up, z_up), (down, z_down) = look(theta + h), look(theta - h)
-        quotient = (up - down) / ((theta + h) - (theta - h))  # the step really made
-        kink = flipped or any(((z_up[q - l] > 0) != (z_down[q - l] > 0)).any() for q in rectified)
-        resolution = float(np.finfo(np.float64).eps) / 2 * float(sum(spread)) / h
+        (above, up, on), (below, down, off) = moved.to(h), moved.to(-h)
+        quotient = (up - down) / (above - below)  # the step really made
+        kink = moved.flipped or any((p != q).any() for p, q in zip(on, off, strict=True))
+        resolution = float(np.finfo(np.float64).eps) / 2 * spread / h
         size = max(abs(value), abs(quotient))
         distance = abs(value - quotient)
-        agrees = bool(distance <= RTOL * size + 16 * resolution + rounding < math.inf)
-        floor = max(size, 1e6 * resolution)
-        error = distance / floor if distance else 0.0
-        found.append(Difference(float(quotient), h, kink, float(error), agrees))
-        if agrees and not kink:
+        agrees = distance <= RTOL * size + 16 * resolution + rounding < math.inf
+        error = distance / max(size, 1e6 * resolution) if distance else 0.0
+        found.append(Difference(quotient, h, kink, error, agrees))
+        if moved.flipped or (agrees and not kink):
             return found[-1]
     smooth = [d for d in found if not d.kink]
     return min(smooth, key=lambda d: d.error) if smooth else found[0]
+
+
+class _Moved:
+    """The reference in float64, and its cost when one parameter has another value."""
+
+    def __init__(self, t: Trace, l: int, j: int, k: int | None) -> None:
+        self.l, self.j, self.names, self.reduction = l, j - 1, t.activations, t.loss.reduction
+        self.W: list[Any] = [None, *(part.astype(np.float64) for part in t.W)]
+        self.b: list[Any] = [None, *(part.astype(np.float64) for part in t.b)]
+        self.Y = t.Y.astype(np.float64)
+        self.z, self.a = reference.forward(self.W, self.b, self.names, t.a[0].astype(np.float64))
+        self.source = np.ones(t.m) if k is None else self.a[l - 1][:, k - 1]
+        self.theta = float(t.b[l][j - 1] if k is None else t.W[l][j - 1, k - 1])
+        # The core may have rounded a z to the other side of its kink.
+        self.flipped = any(
+            (side != (t.z[q][:, self.units(q)] > 0)).any()
+            for q, side in zip(range(l, t.L + 1), self.sides(self.z[l:]), strict=True)
+            if self.names[q - 1] in RECTIFIERS
+        )
+
+    def units(self, q: int) -> slice:
+        """The units of layer q that the parameter reaches."""
+        return slice(self.j, self.j + 1) if q == self.l else slice(None)
+
+    def sides(self, z: list[Array]) -> list[Array]:
+        """Which z of the layers from l on are above 0; nothing for those without a kink."""
+        return [
+            part[:, self.units(q)] > 0 if self.names[q - 1] in RECTIFIERS else np.zeros(0, bool)
+            for q, part in enumerate(z, self.l)
+        ]
+
+    def cost(self, a: Array) -> float:
+        return float(reference.cost(a, self.Y, self.reduction))
+
+    def to(self, step: float) -> tuple[float, float, list[Array]]:
+        """The parameter after the step, the cost there, and the sides of the rectifiers.
+
+        Only unit j of layer l changes, and what lies above it.
+        """
+        l, j, parameter = self.l, self.j, self.theta + step
+        z, a = self.z[l].copy(), self.a[l].copy()
+        z[:, j] += (parameter - self.theta) * self.source
+        a[:, j] = reference.ACTIVATIONS[self.names[l - 1]][0](z[:, j])
+        zs = [z]
+        if l < len(self.names):
+            change = np.outer(a[:, j] - self.a[l][:, j], self.W[l + 1][:, j])
+            zs.append(self.z[l + 1] + change)
+            a = reference.ACTIVATIONS[self.names[l]][0](zs[1])
+            above = [None, *self.W[l + 2 :]], [None, *self.b[l + 2 :]], self.names[l + 1 :]
+            upper_z, upper_a = reference.forward(*above, a)
+            zs, a = [*zs, *upper_z[1:]], upper_a[-1]
+        return parameter, self.cost(a), self.sides(zs)
 
 
 def _rounding(t: Trace, l: int, j: int, k: int | None) -> float:

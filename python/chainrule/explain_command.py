@@ -38,7 +38,7 @@ from .commandline import (
 from .errors import DivergedError, FormatError
 from .network import Network
 from .tables import listing, show
-from .walkthrough import example, walk
+from .walkthrough import LARGEST, example, walk
 
 EXAMPLE_RATE, MODEL_RATE = 0.5, 0.01
 MOST_ROWS = 256
@@ -71,7 +71,7 @@ backpropagation, the step. Each formula stands beside its numbers and a check by
   chainrule explain --example                              a network of 2-2-2 units
   chainrule explain diabetes.safetensors diabetes --row 3  a trained model on one row of a table
   chainrule explain --example --weight 1,2,1               one derivative in full
-  chainrule explain --example --html report.html           a page where every number opens its formula
+  chainrule explain --example --html report.html           a page: every number opens its formula
 
 Layers, units and rows count from 1. Columns are found by name, as in `chainrule predict`; the
 target has to be in the table too. Of a large network the text and the page show a part, and say so.
@@ -130,7 +130,7 @@ def _explain(options: argparse.Namespace) -> int:
         with data_errors(case.source):
             texts = [_one(case, flag, place) for flag, place in asked]
             if page is None and not asked:
-                texts = [walk(case.net, case.X, case.Y, case.rate)]
+                texts = _calculation(case)
             html = "" if page is None else report.page(
                 case.net, case.X, case.Y, case.rate, title=case.title, **case.names
             )  # fmt: skip
@@ -148,6 +148,24 @@ def _explain(options: argparse.Namespace) -> int:
         texts.append(f"{'page':<10} {page} ({len(html.encode()) / 1000:.0f} kB)")
     put("\n\n".join(texts))
     return OK
+
+
+def _calculation(case: _Case) -> list[str]:
+    """All of a small calculation; of a large one the layers and the largest derivative."""
+    size = len(case.X) * case.net.n_parameters
+    if size <= LARGEST:
+        return [walk(case.net, case.X, case.Y, case.rate)]
+    trace = case.net.trace(case.X, case.Y)
+    _, place = max(
+        (float(abs(g).max()), (l, *(int(x) + 1 for x in np.unravel_index(abs(g).argmax(), g.shape))))
+        for l in range(1, trace.L + 1)
+        for g in (trace.dW[l], trace.db[l])
+    )
+    advice = (
+        "This network is too large to be written out. Below is its largest derivative; --weight and "
+        "--bias explain any other, --html writes a page of the largest ones."
+    )
+    return [str(trace), advice, str(trace.explain(*place))]
 
 
 def _one(case: _Case, flag: str, place: tuple[int, ...]) -> str:

@@ -178,8 +178,14 @@ class _Steps:
         self.i = int(np.argmax(np.where(np.isnan(sizes), np.inf, sizes)))
 
     def all(self) -> tuple[Step, ...]:
-        layers = range(self.t.L - 1, self.l - 1, -1)
-        steps = [self.cost(), self.output(), *(self.layer(q) for q in layers)]
+        layers = list(range(self.t.L - 1, self.l - 1, -1))
+        steps = [self.cost(), self.output()]
+        if len(layers) > MOST_LINES:  # a deep network: its middle is one step
+            half = MOST_LINES // 2
+            steps += [self.layer(q) for q in layers[:half]]
+            steps.append(self.between(layers[half:-half]))
+            layers = layers[-half:]
+        steps += [self.layer(q) for q in layers]
         if self.k is not None:
             steps.append(self.input())
         return (*steps, self.derivative())
@@ -223,7 +229,7 @@ class _Steps:
         ends, slopes = cost_slope(t), slope(t, L)
         lines = []
         for q in self.units(L):
-            lines.append(self.slope_line(L, q, slopes))
+            lines += self.slope_line(L, q, slopes)
             lines.append(
                 f"delta^{L}_{q} = {num(ends[self.i, q - 1])} * {par(slopes[self.i, q - 1])}"
                 f" = {num(t.delta[L][self.i, q - 1])}"
@@ -260,7 +266,7 @@ class _Steps:
             else:
                 arriving = num(terms.sum())
             delta = num(t.delta[q][i, u - 1])
-            lines.append(self.slope_line(q, u, slopes))
+            lines += self.slope_line(q, u, slopes)
             lines.append(f"delta^{q}_{u} = {arriving} * {par(slopes[i, u - 1])} = {delta}")
         formula = (
             f"delta^{q}_{unit} = dC/dz^{q}_{unit}"
@@ -274,8 +280,21 @@ class _Steps:
             float(t.delta[q][i, self.units(q)[-1] - 1]),
         )
 
-    def slope_line(self, q: int, unit: int, slopes: Array) -> str:
+    def between(self, layers: list[int]) -> Step:
+        """(BP2) for many layers at once: only how large the error is at the end."""
+        top, bottom = layers[0], layers[-1]
+        size = float(np.linalg.norm(self.t.delta[bottom][self.i].astype(np.float64)))
+        return Step(
+            f"The errors of layers {top} to {bottom}, in the same way{self.at()}",
+            "delta^q_j = (sum_r w^{q+1}_r,j delta^{q+1}_r) f'(z^q_j)  (BP2)",
+            f"|delta^{bottom}| = {num(size)}",
+            size,
+        )
+
+    def slope_line(self, q: int, unit: int, slopes: Array) -> list[str]:
         t = self.t
+        if t.activations[q - 1] == "identity":
+            return []
         z, a = t.z[q][self.i, unit - 1], t.a[q][self.i, unit - 1]
         name = t.activations[q - 1]
         numbers = SLOPES[name][1].format(a=par(a))
@@ -286,7 +305,7 @@ class _Steps:
             reason = f"  since z^{q}_{unit} = {num(z)}{side}"
         elif name in ("gelu", "silu"):
             reason = f"  at z^{q}_{unit} = {num(z)}"
-        return f"f'(z^{q}_{unit}){middle} = {num(slopes[self.i, unit - 1])}{reason}"
+        return [f"f'(z^{q}_{unit}){middle} = {num(slopes[self.i, unit - 1])}{reason}"]
 
     def input(self) -> Step:
         l, j, k = self.l, self.j, self.k
@@ -407,8 +426,10 @@ def _paths(
     t: Trace, l: int, listed: Sequence[Path], count: int, total: float | None, value: float
 ) -> list[str]:
     if total is None:
-        widths = " * ".join(str(n) for n in t.n[l + 1 :])
-        counted = f"{t.m} samples * {widths} units" if t.m > 1 else f"{widths} units"
+        widths = " * ".join(f"{n}" for n in t.n[l + 1 :])
+        counted = f"m = {t.m} samples, {widths} units above"
+        if t.L - l > 4:
+            counted = f"m n_{l + 1} ... n_{t.L}"
         return [
             f"Paths      {_count(count)} paths from the parameter to the cost ({counted}): too",
             "           many to list; (BP1) and (BP2) add them up layer by layer",

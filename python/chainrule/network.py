@@ -356,7 +356,8 @@ class Network:
             Y = as_ndarray(Y, "Y")
             Y = Y.reshape(1, -1) if Y.ndim < 2 else Y
         x, y = self._prepare(X, Y)
-        theta = np.empty_like(self._theta)
+        # The core stops before the derivatives when the cost is not finite.
+        theta = np.full_like(self._theta, np.nan)
         cost, z, a, delta = self._engine.trace(x, y, theta, loss.reduction)
         return Trace(
             cost,

@@ -7,6 +7,7 @@ the network. Made by `Network`; called by users and by every file above it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -241,8 +242,12 @@ def _table(t: Trace) -> list[str]:
 
 
 def _norm(array: Array) -> str:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return f"{float(np.linalg.norm(array.astype(np.float64).ravel())):.6g}"
+    flat = array.ravel(order="K").astype(np.float64, copy=False)
+    with np.errstate(all="ignore"):
+        norm = float(np.linalg.norm(flat))
+        if math.isinf(norm) and np.isfinite(flat).all():  # its squares are too large
+            norm = float(np.linalg.norm(flat * 2.0**-600)) * 2.0**600
+    return f"{norm:.6g}"
 
 
 def _shown(name: str, array: Array) -> str:

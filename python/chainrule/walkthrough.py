@@ -32,6 +32,7 @@ MOST_UNITS = 8  # of one layer
 MOST_PARAMETERS = 16  # of one layer
 WIDTH = 72  # of the column of formulas
 HALVINGS = 3
+LARGEST = 100_000  # samples times parameters: all is computed some hundred times
 
 
 def example() -> tuple[Network, Array, Array]:
@@ -53,7 +54,7 @@ def example() -> tuple[Network, Array, Array]:
     net.W[1] = [[0.5, -0.25], [-0.5, 0.75]]
     net.b[1] = [0.5, 0.25]
     net.W[2] = [[1.0, -0.5], [0.5, 0.25]]
-    net.b[2] = [0.25, 0.5]
+    net.b[2] = [0.25, -0.5]
     return net, np.array([[1.0, 2.0]]), np.array([[1.0, 0.0]])
 
 
@@ -68,7 +69,7 @@ def walk(net: Network, X: Any, Y: Any, learning_rate: float = 0.5, loss: Loss = 
     Y : array_like, shape (m, n_L), or (m,) for one output
         Of several samples, the numbers of the first are shown; sums go over all.
     learning_rate : float
-        Above 0.
+        As for `SGD`.
     loss : {"mse"} or MSE
 
     Returns
@@ -79,7 +80,7 @@ def walk(net: Network, X: Any, Y: Any, learning_rate: float = 0.5, loss: Loss = 
     Raises
     ------
     TypeError, ValueError
-        An argument is not as above.
+        An argument is not as above, or there are more than 100,000 samples times parameters.
     DivergedError
         The cost or a derivative is not finite, or the step leaves the finite numbers.
 
@@ -89,6 +90,11 @@ def walk(net: Network, X: Any, Y: Any, learning_rate: float = 0.5, loss: Loss = 
     One step of gradient descent by hand: network 2-2-2, sigmoid, sigmoid
     """
     t = net.trace(X, Y, loss)
+    if t.m * net.n_parameters > LARGEST:
+        raise ValueError(
+            f"walk writes small calculations, samples times parameters at most {LARGEST}; "
+            f"got {t.m} * {net.n_parameters}: take fewer rows, or net.trace(X, Y).explain(l, j, k)"
+        )
     parts = [part for group in (t.z, t.delta, t.dW, t.db) for part in group]
     if not math.isfinite(t.cost) or not all(np.isfinite(part).all() for part in parts):
         raise DivergedError(
@@ -154,7 +160,7 @@ class _Page:
                 size = abs(float(self.z[l][0, j]))
                 lines.append(self.line(formula, t.a[l][0, j], self.a[l][0, j], size))
             slopes, right = slope(t, l)[0], reference.ACTIVATIONS[name][1](self.z[l][0])
-            for j in units:
+            for j in units if name != "identity" else ():
                 text = SLOPES[name][1].format(a=par(t.a[l][0, j])) or num(slopes[j])
                 # a (1 - a) and 1 - a^2 lose their digits where a is near 1: absolute there
                 lines.append(self.line(f"f'(z^{l}_{j + 1}) = {text}", slopes[j], right[j], 1.0))
@@ -162,7 +168,7 @@ class _Page:
         formulas = [
             "z^l_j = sum_k w^l_j,k a^{l-1}_k + b^l_j  (Z), a^0 is the input",
             "a^l_j = f(z^l_j)  (A)",
-            *(f"f'(z) = {SLOPES[name][0]} for {name}" for name in dict.fromkeys(t.activations)),
+            *(f"f'(z) = {SLOPES[name][0]}  ({name})" for name in dict.fromkeys(t.activations)),
         ]
         return self.table(f"1. Forward{self.at()}", formulas, "NumPy reference", lines)
 
@@ -241,7 +247,9 @@ class _Page:
         for l in range(1, t.L + 1):
             for j, k in self.places(l):
                 pairs = zip(t.delta[l][:MOST_TERMS, j], t.a[l - 1][:MOST_TERMS, k], strict=True)
-                terms = _sum([f"{num(d)} * {par(a)}" for d, a in pairs], t.m)
+                terms = _sum(
+                    [f"{par(d) if i else num(d)} * {par(a)}" for i, (d, a) in enumerate(pairs)], t.m
+                )
                 formula = f"dC/dw^{l}_{j + 1},{k + 1} = {terms}"
                 lines.append(self.derivative(formula, l, j + 1, k + 1))
             lines += _more(t.n[l] * t.n[l - 1], MOST_PARAMETERS, f"weights of layer {l}")
@@ -312,8 +320,8 @@ class _Page:
             lines.append("   " + "  ".join(cells).rstrip())
         lines += [
             "",
-            f"   Before the step C = {num(t.cost)}. The prediction is the tangent of C: with half",
-            "   the step its error is about a quarter.",
+            f"   Before the step C = {num(t.cost)}. The prediction is the tangent of C: of a",
+            "   small step, half the step has a quarter of the error.",
         ]
         return lines
 
@@ -344,7 +352,11 @@ class _Page:
             self.checks += 1
             self.wrong += not line.agrees
             note = line.note if line.agrees else "DIFFERS"
-            numbered = f"{line.formula:{width}}  = {num(line.number):{numbers}}   {num(line.check)}"
+            formula = line.formula
+            if len(formula) > width:  # a line of its own
+                block.append(f"   {formula}")
+                formula = ""
+            numbered = f"{formula:{width}}  = {num(line.number):{numbers}}   {num(line.check)}"
             block.append(f"   {numbered}  {note}".rstrip())
         return block
 

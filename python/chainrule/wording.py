@@ -57,6 +57,8 @@ _TEX = (  # in this order
         lambda m: rf"\frac{{\partial {m[1]}}}{{\partial {m[2]}}}",
     ),
     (_SYMBOL, lambda m: f"{m[1]}^{{{m[2]}}}_{{{m[3]}}}"),
+    (r"(w|delta|z)\^(q|{q\+1})_(r,j|r|j)", lambda m: f"{m[1]}^{m[2]}_{{{m[3]}}}"),
+    (r"\^(\d+)", lambda m: f"^{{{m[1]}}}"),
     (r"\bdelta\b", lambda m: r"\delta"),
     (r"\b2/(\w+) ", lambda m: rf"\frac{{2}}{{{m[1]}}} "),
     (r"\bsum_(\w)", lambda m: rf"\sum_{{{m[1]}}}"),
@@ -65,7 +67,7 @@ _TEX = (  # in this order
     (r" \* ", lambda m: r" \cdot "),
     (r"\binf\b", lambda m: r"\infty"),
     (r"\b(?:nan|else|for|since|at)\b", lambda m: rf"\text{{ {m[0]} }}"),
-    (r"<=", lambda m: r"\le"),
+    (r"<=", lambda m: r"\leq"),
 )
 
 
