@@ -13,8 +13,9 @@ import pytest
 import chainrule as cr
 from chainrule import report
 from chainrule.report import formulas, graph, mathml
+from chainrule.report.bundle import MODULES, bundle
 from chainrule.report.formulas import Formulas
-from chainrule.report.page import LIMIT, MODULES, bundle
+from chainrule.report.page import LIMIT, build
 from chainrule.report.subject import Subject, select
 from chainrule.walkthrough import example
 
@@ -50,7 +51,7 @@ class Outline(HTMLParser):
         self.elements.append((tag, dict(attributes)))
 
     def handle_endtag(self, tag):
-        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-3:]}"
+        assert self.open[-1:] == [tag], f"</{tag}> closes {self.open[-3:]}"
         self.open.pop()
 
     def handle_data(self, data):
@@ -143,7 +144,7 @@ def test_a_mistake_is_seen(plant):
     getattr(subject.trace, plant)[1][0, 0] *= 1.001
     wrong = {item.id for item in Formulas(subject).all() if not all(c.good for c in item.checks)}
     assert wrong == {{"z": "z-1-1-1", "delta": "delta-1-1-1", "dW": "w-1-1-1"}[plant]}
-    assert "DIFFERS" in report.page.__globals__["build"](subject)
+    assert "DIFFERS" in build(subject)
 
 
 def test_a_kink_is_named_and_no_mistake():

@@ -1,6 +1,5 @@
 """The page in a headless Chromium: every number opens its formula, by mouse and by keyboard."""
 
-import os
 import re
 import shutil
 
@@ -356,7 +355,7 @@ def test_a_larger_network_works_the_same(driver, tmp_path):
     X, Y = rng.normal(size=(2, 64)).astype("f"), rng.normal(size=(2, 1)).astype("f")
     path = tmp_path / "large.html"
     path.write_text(report.page(net, X, Y, 0.01), encoding="utf-8")
-    assert os.path.getsize(path) <= 1_000_000
+    assert path.stat().st_size <= 1_000_000
     driver.get(path.as_uri())
     trace = net.trace(X, Y)
     links = driver.find_elements("css selector", ".ranking [data-item]")

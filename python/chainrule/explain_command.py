@@ -64,7 +64,7 @@ def add(commands: Any) -> None:
         "explain",
         _explain,
         "show every number of one step: formula, value and check",
-        f"""\
+        """\
 Walk a network through one step of gradient descent: forward, cost, the four equations of
 backpropagation, the step. Each formula stands beside its numbers and a check by another way.
 
@@ -81,14 +81,14 @@ A model that standardises its columns is explained in standardised units.""",
     option("table", metavar="TABLE", nargs="?", help="file, or " + " or ".join(tables.PACKAGED))
     option("--example", action="store_true", help="explain the example instead of a model")
     option("--row", metavar="N", type=_rows, default=None,
-           help="row of the table, or several such as 3,5,8: they are one batch (default 1)")  # fmt: skip
+           help="row of the table, or several such as 3,5,8 as one batch (default 1)")  # fmt: skip
     which = "explain one derivative: "
     option("--weight", metavar="l,j,k", type=_place("l,j,k"),
            help=f"{which}of the weight to unit j of layer l from unit k below")  # fmt: skip
     option("--bias", metavar="l,j", type=_place("l,j"),
            help=f"{which}of the bias of unit j of layer l")  # fmt: skip
     option("--learning-rate", metavar="X", type=real_option("a number > 0", lambda x: x > 0),
-           help=f"of the step (default {EXAMPLE_RATE} for the example, {MODEL_RATE} for a model)")  # fmt: skip
+           help=f"default {EXAMPLE_RATE} for the example, {MODEL_RATE} for a model")  # fmt: skip
     option("--html", metavar="FILE",
            help="write one self-contained page and nothing to the standard output but its name. An "
            "earlier page is replaced, any other file only with --force")  # fmt: skip
@@ -157,13 +157,16 @@ def _calculation(case: _Case) -> list[str]:
         return [walk(case.net, case.X, case.Y, case.rate)]
     trace = case.net.trace(case.X, case.Y)
     _, place = max(
-        (float(abs(g).max()), (l, *(int(x) + 1 for x in np.unravel_index(abs(g).argmax(), g.shape))))
+        (
+            float(abs(g).max()),
+            (l, *(int(x) + 1 for x in np.unravel_index(abs(g).argmax(), g.shape))),
+        )
         for l in range(1, trace.L + 1)
         for g in (trace.dW[l], trace.db[l])
     )
     advice = (
-        "This network is too large to be written out. Below is its largest derivative; --weight and "
-        "--bias explain any other, --html writes a page of the largest ones."
+        "This network is too large to be written out. Below is its largest derivative; --weight "
+        "and --bias explain any other, --html writes a page of the largest ones."
     )
     return [str(trace), advice, str(trace.explain(*place))]
 

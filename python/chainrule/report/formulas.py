@@ -6,13 +6,10 @@ delta (BP1, BP2), b (BP3) and w (BP4) with their step (GD). Called by `page`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
+from .items import Check, Equation, Item
 from .mathml import (
-    CLOSE,
-    OPEN,
     TIMES,
     brackets,
     exact,
@@ -34,73 +31,21 @@ from .mathml import (
     whole,
 )
 from .subject import Subject
+from .terms import (
+    DELTA,
+    ETA,
+    activation,
+    derivative,
+    largest,
+    left_out,
+    slope,
+    standardised,
+    sum_lines,
+)
 
-DELTA, SIGMA, ETA, PARTIAL = "\u03b4", "\u03c3", "\u03b7", "\u2202"
 DIFFERENCE = "finite difference"
 KINK = "a kink is near: no difference can tell"
-MOST_TERMS = 6
 MOST_PATHS = 8
-
-
-@dataclass(frozen=True)
-class Equation:
-    """One line of an explanation: a formula, and the tag or the words beside it."""
-
-    formula: str
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Check:
-    """An independent value beside ours, with what it came from and how far they are apart."""
-
-    source: str
-    value: float
-    apart: float
-    verdict: str
-    good: bool
-
-
-@dataclass(frozen=True)
-class Item:
-    """One number of the page.
-
-    Attributes
-    ----------
-    id : str
-        Unique on the page; "w-1-2-1" is the weight w^1_2,1 with its derivative.
-    kind : str
-        x, y, z, a, delta, b, w, cost or after.
-    symbol : str
-        MathML of the number's name.
-    spoken : str
-        The name in words, for a screen reader.
-    value : float
-        The number itself; for w and b it is the derivative.
-    equations : list of Equation
-    checks : list of Check
-    facts : list of (str, float)
-        Further values to read, such as the weight itself.
-    paths : list of (str, str)
-        Sample and units of a path, and MathML of the product along it.
-    paths_note, note : str
-        What to say above the paths, and about this number.
-    uses : list of str
-        The ids of the numbers in the formula, in its order.
-    """
-
-    id: str
-    kind: str
-    symbol: str
-    spoken: str
-    value: float
-    equations: list[Equation]
-    checks: list[Check] = field(default_factory=list)
-    facts: list[tuple[str, float]] = field(default_factory=list)
-    paths: list[tuple[str, str]] = field(default_factory=list)
-    paths_note: str = ""
-    note: str = ""
-    uses: list[str] = field(default_factory=list)
 
 
 class Formulas:
@@ -125,11 +70,6 @@ class Formulas:
     def weight(l: int, j: int, k: int, letter: str = "w") -> str:
         """w^l_j,k."""
         return index(mi(letter), row(whole(j), mo(","), whole(k)), whole(l))
-
-    @staticmethod
-    def slope(below: str) -> str:
-        """dC / d(below)."""
-        return frac(row(mi(PARTIAL), mi("C")), row(mi(PARTIAL), below))
 
     def target(self, j: int, i: int) -> str:
         """y_j, with the sample where there are several."""
@@ -182,7 +122,7 @@ class Formulas:
             raw, mean, scale = (
                 float(v) for v in (s.X[i - 1, k - 1], scaling.x_mean[k - 1], scaling.x_scale[k - 1])
             )
-            equations = _standardised(symbol, "x", k, raw, mean, scale)
+            equations = standardised(symbol, "x", k, raw, mean, scale)
         spoken = f"input {k}, {name},{self._of_sample(i)}" if s.named else f"input {k}"
         return Item(f"a-0-{i}-{k}", "x", symbol, spoken + ("" if s.named else self._of_sample(i)),
                     value, equations, note=f"Column {name}." if s.named else "")  # fmt: skip
@@ -197,7 +137,7 @@ class Formulas:
             raw, mean, scale = (
                 float(v) for v in (s.Y[i - 1, j - 1], scaling.y_mean[j - 1], scaling.y_scale[j - 1])
             )
-            equations = _standardised(symbol, "Y", j, raw, mean, scale)
+            equations = standardised(symbol, "Y", j, raw, mean, scale)
         note = f"Target {s.outputs[j - 1]}." if s.named else ""
         return Item(f"y-{i}-{j}", "y", symbol, f"target {j}{self._of_sample(i)}", value, equations,
                     note=note)  # fmt: skip
@@ -207,19 +147,19 @@ class Formulas:
         s = self.subject
         W, b, below = s.net.W[l][j - 1], float(s.net.b[l][j - 1]), s.trace.a[l - 1][i - 1]
         terms = [(float(w), float(a)) for w, a in zip(W, below, strict=True)]
-        kept, rest = _largest([w * a for w, a in terms])
+        kept, rest = largest([w * a for w, a in terms])
         symbol = self.unit("z", l, j, i)
         sum_ = total(mi("k"), product(index(mi("w"), row(whole(j), mo(","), mi("k")), whole(l)),
                                       self._any("a", l - 1, "k", i)))  # fmt: skip
         parts = [product(factor(terms[p][0]), factor(terms[p][1])) for p in kept]
         if rest is not None:
-            parts.append(_more(len(terms) - len(kept), "terms", rest))
+            parts.append(left_out(len(terms) - len(kept), "terms", rest))
         value = float(s.trace.z[l][i - 1, j - 1])
         spell = [product(self.weight(l, j, p + 1), self.unit("a", l - 1, p + 1, i)) for p in kept]
         equations = [
             Equation(line(symbol, plus([sum_, self.unit("b", l, j)])), "(Z)"),
             *([Equation(line("", plus([*spell, self.unit("b", l, j)])))] if rest is None else []),
-            *_sum([*parts, factor(b)]),
+            *sum_lines([*parts, factor(b)]),
             Equation(line("", exact(value))),
         ]
         uses = [f"b-{l}-{j}"]
@@ -237,8 +177,8 @@ class Formulas:
         symbol, z_symbol = self.unit("a", l, j, i), self.unit("z", l, j, i)
         equations = [
             Equation(line(symbol, row(mi("f"), brackets(z_symbol))), "(A)"),
-            Equation(line("", _activation(name, z_symbol)), name),
-            Equation(line("", _activation(name, number(z), z < 0))),
+            Equation(line("", activation(name, z_symbol)), name),
+            Equation(line("", activation(name, number(z), z < 0))),
             Equation(line("", exact(value))),
         ]
         return Item(f"a-{l}-{i}-{j}", "a", symbol, f"a, layer {l}, unit {j}{self._of_sample(i)}",
@@ -252,9 +192,10 @@ class Formulas:
         a, y = s.trace.a[L], s.y
         places = [(i, j) for i in range(a.shape[0]) for j in range(a.shape[1])]
         squares = [(float(a[p]) - float(y[p])) ** 2 for p in places]
-        kept, rest = _largest(squares)
-        left = power(brackets(row(index(mi("a"), mi("j"), self._last(L)), mo("\u2212"),
-                                  index(mi("y"), mi("j"), self._sample_index()))), whole(2))  # fmt: skip
+        kept, rest = largest(squares)
+        a_j = index(mi("a"), mi("j"), self._last(L))
+        y_j = index(mi("y"), mi("j"), self._sample_index())
+        left = power(brackets(row(a_j, mo("\u2212"), y_j)), whole(2))
         below = mi("j") if self.single else row(mi("i"), mo(","), mi("j"))
         numbers = []
         for p in kept:
@@ -262,14 +203,14 @@ class Formulas:
             difference = row(number(float(a[i, j])), mo("\u2212"), factor(float(y[i, j])))
             numbers.append(power(brackets(difference), whole(2)))
         if rest is not None:
-            numbers.append(_more(len(places) - len(kept), "squares", rest))
+            numbers.append(left_out(len(places) - len(kept), "squares", rest))
         value = float(s.trace.cost)
         one_over = [] if s.loss.reduction == "sum" else [frac(whole(1), mi("D"))]
         over = [] if s.loss.reduction == "sum" else [frac(whole(1), whole(D))]
         equations = [
             Equation(line(mi("C"), row(*one_over, total(below, left))), "(MSE)"),
             *([Equation(line(mi("D"), self._divisor()))] if one_over else []),
-            *_sum(numbers, row(*over), bracketed=bool(over) and len(numbers) > 1),
+            *sum_lines(numbers, row(*over), bracketed=bool(over) and len(numbers) > 1),
             Equation(line("", exact(value))),
         ]
         uses = []
@@ -286,7 +227,7 @@ class Formulas:
         symbol = self.unit(DELTA, l, j, i)
         z_symbol = self.unit("z", l, j, i)
         prime = row(primed("f"), brackets(z_symbol))
-        slope = s.derivative(l, i, j)
+        prime_value = s.derivative(l, i, j)
         uses = [f"z-{l}-{i}-{j}", f"a-{l}-{i}-{j}"]
         if l == s.L:
             a, y = float(s.trace.a[l][i - 1, j - 1]), float(s.y[i - 1, j - 1])
@@ -296,32 +237,33 @@ class Formulas:
                 symbols = symbols.replace(frac(whole(2), mi("D")), whole(2), 1)
             lead = whole(2) if s.loss.reduction == "sum" else frac(whole(2), whole(s.divisor))
             residual = brackets(row(number(a), mo("\u2212"), factor(y)))
-            numbers = [Equation(line("", product(lead, residual, factor(slope))))]
+            numbers = [Equation(line("", product(lead, residual, factor(prime_value))))]
             tag, uses = "(BP1)", [f"a-{l}-{i}-{j}", f"y-{i}-{j}", f"z-{l}-{i}-{j}"]
         else:
             w, above = s.net.W[l + 1][:, j - 1], s.trace.delta[l + 1][i - 1]
             terms = [(float(p), float(q)) for p, q in zip(w, above, strict=True)]
-            kept, rest = _largest([p * q for p, q in terms])
+            kept, rest = largest([p * q for p, q in terms])
             symbols = product(brackets(total(mi("q"), product(
                 index(mi("w"), row(mi("q"), mo(","), whole(j)), whole(l + 1)),
                 self._any(DELTA, l + 1, "q", i)))), prime)  # fmt: skip
             parts = [product(factor(terms[p][0]), factor(terms[p][1])) for p in kept]
             if rest is not None:
-                parts.append(_more(len(terms) - len(kept), "terms", rest))
-            numbers = _sum(parts, after=row(mo(TIMES), factor(slope)), bracketed=True)
+                parts.append(left_out(len(terms) - len(kept), "terms", rest))
+            numbers = sum_lines(parts, after=row(mo(TIMES), factor(prime_value)), bracketed=True)
             tag = "(BP2)"
             for p in kept:
                 uses += [f"w-{l + 1}-{p + 1}-{j}", f"delta-{l + 1}-{i}-{p + 1}"]
         equations = [
-            Equation(line(row(symbol, mo("="), self.slope(z_symbol)), symbols), tag),
+            Equation(line(row(symbol, mo("="), slope(z_symbol)), symbols), tag),
             *numbers,
             Equation(line("", exact(value))),
             Equation(
                 line(
-                    prime, row(_derivative(s.activations[l - 1], z_symbol), mo("="), number(slope))
+                    prime,
+                    row(derivative(s.activations[l - 1], z_symbol), mo("="), number(prime_value)),
                 ),
                 s.activations[l - 1],
-            ),  # fmt: skip
+            ),
         ]
         found, kink = s.delta_check(l, i, j)
         return Item(f"delta-{l}-{i}-{j}", "delta", symbol,
@@ -332,10 +274,10 @@ class Formulas:
         """(BP3) and the step (GD) of a bias."""
         s = self.subject
         deltas = [float(d) for d in s.trace.delta[l][:, j - 1]]
-        kept, rest = _largest(deltas)
+        kept, rest = largest(deltas)
         parts = [factor(deltas[p]) for p in kept]
         if rest is not None:
-            parts.append(_more(len(deltas) - len(kept), "samples", rest))
+            parts.append(left_out(len(deltas) - len(kept), "samples", rest))
         symbol = self.unit("b", l, j)
         symbols = self.unit(DELTA, l, j)
         if not self.single:
@@ -352,10 +294,10 @@ class Formulas:
         terms = [
             (float(d), float(a)) for d, a in zip(s.trace.delta[l][:, j - 1], below, strict=True)
         ]
-        kept, rest = _largest([d * a for d, a in terms])
+        kept, rest = largest([d * a for d, a in terms])
         parts = [product(factor(terms[p][0]), factor(terms[p][1])) for p in kept]
         if rest is not None:
-            parts.append(_more(len(terms) - len(kept), "samples", rest))
+            parts.append(left_out(len(terms) - len(kept), "samples", rest))
         symbol = self.weight(l, j, k)
         symbols = product(self.unit(DELTA, l, j), self.unit("a", l - 1, k))
         if not self.single:
@@ -375,9 +317,9 @@ class Formulas:
         value, foretold = float(s.cost_after), s.trace.cost - s.learning_rate * s.squared_norm
         prime = primed("C")
         norm = power(row(mo("\u2016"), mi("\u2207"), mi("C"), mo("\u2016")), whole(2))
+        moved = row(mi("\u03b8"), mo("\u2212"), product(mi(ETA), row(mi("\u2207"), mi("C"))))
         equations = [
-            Equation(line(prime, row(mi("C"), brackets(row(
-                mi("\u03b8"), mo("\u2212"), product(mi(ETA), row(mi("\u2207"), mi("C"))))))), "(GD)"),
+            Equation(line(prime, row(mi("C"), brackets(moved))), "(GD)"),
             Equation(line("", exact(value))),
             Equation(line(prime, row(mi("C"), mo("\u2212"), product(mi(ETA), norm)), "\u2248"),
                      "first order"),
@@ -386,8 +328,8 @@ class Formulas:
         ]  # fmt: skip
         found = s.reference_cost(s.after)
         note = (
-            "The first order is the tangent of the curve above: exact for a small step, and less so "
-            "for a large one."
+            "The first order is the tangent of the curve above: exact for a small step, and less "
+            "so for a large one."
         )
         return Item("after", "after", prime, "the cost after the step", value, equations,
                     [self._reference(value, found)], note=note, uses=["cost"])  # fmt: skip
@@ -410,12 +352,12 @@ class Formulas:
         symbols, parts, tag, worth = formula
         now, after = here
         prime = symbol.replace(mi(kind), primed(kind), 1)
-        slope = self.slope(symbol)
+        to_c = slope(symbol)
         equations = [
-            Equation(line(slope, symbols), tag),
-            *(_sum(parts) if worth else []),
+            Equation(line(to_c, symbols), tag),
+            *(sum_lines(parts) if worth else []),
             Equation(line("", exact(e.value))),
-            Equation(line(prime, row(symbol, mo("\u2212"), product(mi(ETA), slope))), "(GD)"),
+            Equation(line(prime, row(symbol, mo("\u2212"), product(mi(ETA), to_c))), "(GD)"),
             Equation(line("", row(number(now), mo("\u2212"), product(
                 number(s.learning_rate), factor(e.value))))),
             Equation(line("", exact(after))),
@@ -499,80 +441,3 @@ class Formulas:
         if s.loss.reduction == "half_mean":
             letters, figures = [whole(2), *letters], [whole(2), *figures]
         return row(product(*letters), mo("="), product(*figures), mo("="), whole(s.divisor))
-
-
-def _largest(terms: Sequence[float]) -> tuple[list[int], float | None]:
-    """The places of the largest terms in their order, and the sum of those left out, if any."""
-    if len(terms) <= MOST_TERMS:
-        return list(range(len(terms))), None
-    order = sorted(range(len(terms)), key=lambda p: -abs(terms[p]))
-    kept = sorted(order[: MOST_TERMS - 1])
-    rest = math.fsum(terms[p] for p in order[MOST_TERMS - 1 :])
-    return kept, rest
-
-
-def _sum(
-    terms: list[str], before: str = "", after: str = "", bracketed: bool = False
-) -> list[Equation]:
-    """before (term + term + ...) after, two terms on a line: long lines do not fit a phone."""
-    lines = []
-    for start in range(0, len(terms), 2):
-        first, last = start == 0, start + 2 >= len(terms)
-        opening = before + (OPEN if bracketed else "") if first else ""
-        closing = (CLOSE if bracketed else "") + after if last else ""
-        body = row(opening, plus(terms[start : start + 2]), closing)
-        lines.append(Equation(line("", body, "=" if first else "+")))
-    return lines
-
-
-def _more(count: int, what: str, rest: float) -> str:
-    """The terms left out, and their sum."""
-    return f"<munder>{factor(rest)}{mtext(f'{count} more {what}')}</munder>"
-
-
-def _standardised(
-    symbol: str, letter: str, k: int, raw: float, mean: float, scale: float
-) -> list[Equation]:
-    given = index(mi(letter.upper()), whole(k))
-    symbols = frac(row(given, mo("\u2212"), mtext("mean")), mtext("scale"))
-    numbers = frac(row(number(raw), mo("\u2212"), factor(mean)), number(scale))
-    return [
-        Equation(line(symbol, symbols), "standardised"),
-        Equation(line("", numbers)),
-        Equation(line("", exact((raw - mean) / scale))),
-    ]
-
-
-def _activation(name: str, z: str, negative: bool = False) -> str:
-    """f(z) written out; `z` is a symbol or a number."""
-    inner = brackets(z) if negative else z
-    minus_z = row(mo("\u2212"), inner)
-    spelt = {
-        "identity": z,
-        "relu": row(mi("max"), brackets(whole(0), mo(","), z)),
-        "leaky_relu": row(mi("max"), brackets(product(number(0.01), inner), mo(","), z)),
-        "sigmoid": frac(whole(1), row(whole(1), mo("+"), power(mi("e"), minus_z))),
-        "tanh": row(mi("tanh"), brackets(z)),
-        "softplus": row(mi("ln"), brackets(row(whole(1), mo("+"), power(mi("e"), z)))),
-        "gelu": row(inner, mo(TIMES), mi("\u03a6"), brackets(z)),
-        "silu": row(inner, mo(TIMES), mi(SIGMA), brackets(z)),
-    }
-    return spelt[name]
-
-
-def _derivative(name: str, z: str) -> str:
-    """f'(z) written out."""
-    sigma = row(mi(SIGMA), brackets(z))
-    negative = row(mi(SIGMA), brackets(row(mo("\u2212"), z)))
-    when = row(z, mo(">"), whole(0))
-    spelt = {
-        "identity": whole(1),
-        "relu": brackets(row(whole(1), mtext(" if "), when, mtext(", else "), whole(0))),
-        "leaky_relu": brackets(row(whole(1), mtext(" if "), when, mtext(", else "), number(0.01))),
-        "sigmoid": product(sigma, brackets(row(whole(1), mo("\u2212"), sigma))),
-        "tanh": row(whole(1), mo("\u2212"), power(row(mi("tanh"), brackets(z)), whole(2))),
-        "softplus": sigma,
-        "gelu": row(mi("\u03a6"), brackets(z), mo("+"), product(z, row(mi("\u03c6"), brackets(z)))),
-        "silu": product(sigma, brackets(plus([whole(1), product(z, negative)]))),
-    }
-    return spelt[name]

@@ -151,7 +151,8 @@ class _Picture:
 
 def _link(target: str, kind: str, spoken: str, inside: str) -> str:
     shape = f' class="{kind}"' if kind else ""
-    return f'<a href="#{target}" data-item="{target}"{shape} aria-label="{escape(spoken)}">{inside}</a>'
+    head = f'href="#{target}" data-item="{target}"{shape} aria-label="{escape(spoken)}"'
+    return f"<a {head}>{inside}</a>"
 
 
 def _row(x: float, y: float, text: str, kind: str = "") -> str:
@@ -165,10 +166,8 @@ def _area(x: float, y: float, height: float) -> str:
 
 def _pill(x: float, y: float, text: str) -> str:
     width = 7 * len(text) + 8
-    return (
-        f'<rect class="pill" x="{x - width / 2:g}" y="{y - 9:g}" width="{width}" height="18" rx="9"/>'
-        f"{_row(x, y + 4, text, 'small')}"
-    )
+    place = f'x="{x - width / 2:g}" y="{y - 9:g}" width="{width}" height="18" rx="9"'
+    return f'<rect class="pill" {place}/>{_row(x, y + 4, text, "small")}'
 
 
 def _anchor(x: float, y: float) -> str:

@@ -8,36 +8,20 @@ script, by their hashes. Called by `chainrule explain --html`.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
-from importlib import resources
-from typing import Any
 
-from .. import __name__ as package
 from .._core import __version__
-from . import graph
-from .formulas import DELTA, Check, Equation, Formulas, Item
-from .mathml import (
-    brackets,
-    index,
-    inline,
-    line,
-    mi,
-    mo,
-    primed,
-    product,
-    row,
-    total,
-    transposed,
-    whole,
-)
+from . import equations, graph
+from .bundle import asset, bundle, policy
+from .elements import explanation, lines, table
+from .formulas import Formulas
+from .items import Item
+from .mathml import inline, mi, primed, whole
 from .subject import Subject
+from .terms import DELTA, slope
 
-MODULES = ("model", "selection", "inspector", "highlight", "roving", "main")
 LIMIT = 1_000_000  # bytes
 BUDGETS = (260, 180, 130, 90, 60, 40)  # numbers with a formula of their own
 LARGE = 200_000  # parameters, each explanation takes milliseconds
@@ -56,30 +40,8 @@ def build(subject: Subject, title: str = TITLE) -> str:
     return html
 
 
-def bundle(names: Iterable[str] = MODULES) -> str:
-    """The scripts as one inline module: imports go, exports stay as plain names."""
-    text = "".join(f"// {name}.js\n{_asset(f'{name}.js')}\n" for name in names)
-    text = re.sub(r"^import .*?;\n", "", text, flags=re.MULTILINE | re.DOTALL)
-    return re.sub(r"^export ", "", text, flags=re.MULTILINE)
-
-
-def _asset(name: str) -> str:
-    folder = resources.files(f"{package}.report") / "assets"
-    return (folder / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-
 def _number(value: float) -> str:
     return graph.brief(value)
-
-
-def _full(value: float) -> str:
-    """A number with all of its digits."""
-    return repr(value).replace("-", "\u2212")
 
 
 class _Page:
@@ -88,15 +50,7 @@ class _Page:
         self.items = {item.id: item for item in Formulas(subject).all()}
 
     def html(self) -> str:
-        style, script = _asset("page.css"), bundle()
-        policy = "; ".join([
-            "default-src 'none'",
-            f"style-src {_hash(style)}",
-            f"script-src {_hash(script)}",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "require-trusted-types-for 'script'",
-        ])  # fmt: skip
+        style, script = asset("page.css"), bundle()
         sections = [
             self._network(),
             self._forward(),
@@ -120,7 +74,7 @@ class _Page:
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta http-equiv="Content-Security-Policy" content="{policy(style, script)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
@@ -176,8 +130,8 @@ class _Page:
         rows += f"<div><dt>Cost</dt><dd>{cost}</dd></div>"
         intro = (
             "A network computes, is compared with the right answers, and learns: forward, cost, "
-            "backward, one step of gradient descent. Choose any number to see its formula, the same "
-            "formula with numbers, and a check by another way."
+            "backward, one step of gradient descent. Choose any number to see its formula, the "
+            "same formula with numbers, and a check by another way."
         )
         return self._section(
             "network",
@@ -206,8 +160,8 @@ class _Page:
                 middle = "a middle layer" if left_out == 1 else f"{left_out} middle layers"
                 names.append(f"no weights of {middle}")
             parts.append(
-                "This network has more numbers than fit on a page. Shown are those with the largest "
-                f"derivatives: {', '.join(names)}."
+                "This network has more numbers than fit on a page. Shown are those with the "
+                f"largest derivatives: {', '.join(names)}."
             )
         if len(s.shown.samples) < s.m:
             parts.append(
@@ -223,8 +177,8 @@ class _Page:
         if self.s.net.scaling is None:
             return ""
         text = (
-            "This network standardises its inputs and targets: all numbers below, the cost too, are "
-            "in standardised units. An input shows how its own came about."
+            "This network standardises its inputs and targets: all numbers below, the cost too, "
+            "are in standardised units. An input shows how its own came about."
         )
         return f'<p class="hint">{escape(text)}</p>'
 
@@ -237,15 +191,9 @@ class _Page:
             cells = [self._cell(f"a-0-{i}-{k}") for k in units]
             cells += [self._cell(f"y-{i}-{j}") for j in last]
             rows.append((escape(s.samples[i - 1]), cells))
-        return _table("The samples: inputs, then targets", head, rows)
+        return table("The samples: inputs, then targets", head, rows)
 
     def _forward(self) -> str:
-        s = self.s
-        equations = [
-            Equation(line(_matrix("Z", "l"), row(_matrix("A", "l-1"), transposed("W", mi("l")),
-                                                 mo("+"), _matrix("b", "l"))), "(Z)"),
-            Equation(line(_matrix("A", "l"), row(mi("f"), brackets(_matrix("Z", "l")))), "(A)"),
-        ]  # fmt: skip
         layers = []
         for l in self._columns():
             tables = [self._weights("W", l), self._biases("b", l)]
@@ -257,7 +205,7 @@ class _Page:
             f"""
 <p>Each unit adds up the layer below, each number times its weight, and adds its bias: z. Then its
 activation f gives a, which goes on to the next layer. The inputs are a<sup>0</sup>.</p>
-{_lines(equations)}
+{lines(equations.FORWARD)}
 {self._graphs(backward=False)}
 {"".join(layers)}
 """,
@@ -280,36 +228,13 @@ activation f gives a, which goes on to the next layer. The inputs are a<sup>0</s
             "Cost: how wrong the answer is",
             f"""
 <p>The squared errors of all samples and outputs, added up and divided by D, make the cost C.</p>
-{_lines(cost.equations)}
-{_table("The errors", head, rows)}
+{lines(cost.equations)}
+{table("The errors", head, rows)}
 <p>C = {self._link("cost")}</p>
 """,
         )
 
     def _backward(self) -> str:
-        d = mi(DELTA)
-        C = mi("C")
-        hadamard = mo("\u2299")
-        prime = primed("f")
-
-        def of(l: str) -> str:
-            return row(prime, brackets(_matrix("Z", l)))
-
-        def over(below: str) -> str:
-            return f"<mfrac>{row(mi(chr(0x2202)), C)}{row(mi(chr(0x2202)), below)}</mfrac>"
-
-        def delta(l: str) -> str:
-            return f"<msup>{d}{_layer_index(l)}</msup>"
-
-        equations = [
-            Equation(line(delta("L"), row(over(_matrix("A", "L")), hadamard, of("L"))), "(BP1)"),
-            Equation(line(delta("l"), row(brackets(delta("l+1"), _matrix("W", "l+1")),
-                                          hadamard, of("l"))), "(BP2)"),
-            Equation(line(over(_matrix("b", "l")), total(mi("i"), index(d, mi("i"), _layer_index("l")))),
-                     "(BP3)"),
-            Equation(line(over(_matrix("W", "l")), row(transposed(DELTA, mi("l")), _matrix("A", "l-1"))),
-                     "(BP4)"),
-        ]  # fmt: skip
         layers = []
         for l in reversed(self._columns()):
             tables = [self._samples(DELTA, "delta", l), self._biases("dC/db", l)]
@@ -319,23 +244,21 @@ activation f gives a, which goes on to the next layer. The inputs are a<sup>0</s
             "backward",
             "Backward: who is to blame",
             f"""
-<p>The chain rule takes the error back through the network. {inline(d)} is the derivative of the cost
-with respect to z; the four equations give it layer by layer, from the last to the first, and with it
-the derivative with respect to every weight and bias.</p>
-{_lines(equations)}
+<p>The chain rule takes the error back through the network. {inline(mi(DELTA))} is the derivative
+of the cost with respect to z; the four equations give it layer by layer, from the last to the
+first, and with it the derivative with respect to every weight and bias.</p>
+{lines(equations.BACKWARD)}
 {self._graphs(backward=True)}
 {"".join(layers)}
 {self._largest()}
 """,
         )
 
+    def _explanations(self, items: Sequence[Item]) -> str:
+        return "".join(explanation(item, self.items) for item in items)
+
     def _step(self) -> str:
         s = self.s
-        equations = [
-            Equation(line(primed("w"), row(mi("w"), mo("\u2212"), product(
-                mi("\u03b7"), f"<mfrac>{row(mi(chr(0x2202)), mi('C'))}{row(mi(chr(0x2202)), mi('w'))}</mfrac>"
-            ))), "(GD)"),
-        ]  # fmt: skip
         layers = [self._layer(l, [self._weights("W\u2032", l), self._biases("b\u2032", l)])
                   for l in self._columns()]  # fmt: skip
         foretold = s.trace.cost - s.learning_rate * s.squared_norm
@@ -346,9 +269,10 @@ the derivative with respect to every weight and bias.</p>
 <p>The derivatives point uphill. Each weight and each bias goes a little way against its own, the
 learning rate {inline(mi(chr(0x3B7)))} = {s.learning_rate:g} times as far as it is large, all at
 once.</p>
-{_lines(equations)}
+{lines(equations.STEP)}
 <div class="pair"><figure class="scroll">{graph.descent(s)}
-<figcaption>The cost along the step. The tangent at the start is the first order.</figcaption></figure>
+<figcaption>The cost along the step. The tangent at the start is the first order.</figcaption>
+</figure>
 <dl class="facts"><div><dt>C before</dt><dd>{self._link("cost")}</dd></div>
 <div><dt>C\u2032 after</dt><dd>{self._link("after")}</dd></div>
 <div><dt>foretold by the tangent</dt><dd>{escape(_number(foretold))}</dd></div></dl></div>
@@ -366,9 +290,7 @@ once.</p>
         for item in self.items.values():
             kind = {"a": "z", "w": "b"}.get(item.kind, item.kind)
             groups.setdefault(kind, []).append(item)
-        parts = [
-            f"<h3>{titles[kind]}</h3>{''.join(map(self._item, groups[kind]))}" for kind in titles
-        ]
+        parts = [f"<h3>{titles[kind]}</h3>{self._explanations(groups[kind])}" for kind in titles]
         return self._section(
             "numbers",
             "Every number with its formula",
@@ -434,14 +356,14 @@ once.</p>
             for j in units
         ]
         caption = self._caption(letter, l, (s.net.n[l], s.net.n[l - 1]))
-        return _table(caption, [f"k = {k}" for k in below], rows)
+        return table(caption, [f"k = {k}" for k in below], rows)
 
     def _biases(self, letter: str, l: int) -> str:
         s = self.s
         values = {"b": s.net.b, "dC/db": s.trace.db, "b\u2032": s.after.b}[letter][l]
         cells = [self._cell(f"b-{l}-{j}", float(values[j - 1])) for j in s.shown.units[l]]
         caption = self._caption(letter, l, (s.net.n[l],))
-        return _table(caption, [f"j = {j}" for j in s.shown.units[l]], [("", cells)])
+        return table(caption, [f"j = {j}" for j in s.shown.units[l]], [("", cells)])
 
     def _samples(self, letter: str, kind: str, l: int) -> str:
         s = self.s
@@ -451,13 +373,12 @@ once.</p>
             for i in s.shown.samples
         ]
         caption = self._caption(letter, l, (s.m, s.net.n[l]))
-        return _table(caption, [f"j = {j}" for j in units], rows)
+        return table(caption, [f"j = {j}" for j in units], rows)
 
     @staticmethod
     def _caption(letter: str, l: int, shape: tuple[int, ...]) -> str:
         if letter.startswith("dC/d"):
-            below = f"<msup>{mi(letter[4:])}{whole(l)}</msup>"
-            symbol = f"<mfrac>{row(mi(chr(0x2202)), mi('C'))}{row(mi(chr(0x2202)), below)}</mfrac>"
+            symbol = slope(f"<msup>{mi(letter[4:])}{whole(l)}</msup>")
         elif letter.endswith("\u2032"):
             symbol = f"<msup>{primed(letter[:-1])}{whole(l)}</msup>"
         else:
@@ -490,105 +411,12 @@ once.</p>
             width = 100 * abs(value) / most
             sign = "negative" if value < 0 else "positive"
             bar = (
-                '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+                '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" '
+                'aria-hidden="true">'
                 f'<rect class="{sign}" width="{width:.2f}" height="10"/></svg>'
             )
             rows.append(
                 (f"{rank}", [inline(self.items[name].symbol), self._cell(name, value), bar])
             )
         title = "The largest derivatives: here a small change does the most"
-        return _table(title, ["with respect to", "derivative", "size"], rows, "ranking")
-
-    def _item(self, item: Item) -> str:
-        parts = []
-        if item.note:
-            parts.append(f"<p>{escape(item.note)}</p>")
-        parts.append(_lines(item.equations))
-        if item.facts:
-            facts = "".join(
-                f'<div><dt>{escape(words)}</dt><dd><data value="{value!r}">{_full(value)}</data></dd></div>'
-                for words, value in item.facts
-            )
-            parts.append(f'<dl class="facts">{facts}</dl>')
-        if item.checks:
-            parts.append(_checks(item.checks))
-        if item.paths_note:
-            parts.append(f'<p class="paths-note">{escape(item.paths_note)}</p>')
-        if item.paths:
-            rows = "".join(
-                f'<li>{escape(where)}<div class="formula">{formula}</div></li>'
-                for where, formula in item.paths
-            )
-            parts.append(f'<ul class="paths">{rows}</ul>')
-        uses = [
-            f'<li><a href="#{name}" data-item="{name}">{inline(self.items[name].symbol)}</a></li>'
-            for name in item.uses
-            if name in self.items
-        ]
-        if uses:
-            parts.append(f'<div class="uses"><span>Made of</span><ul>{"".join(uses)}</ul></div>')
-        symbol = item.symbol
-        if item.kind in {"w", "b"}:
-            symbol = Formulas.slope(symbol)
-        return (
-            f'<details class="item" data-for="{item.id}"><summary>'
-            f'<span class="symbol">{inline(symbol)}</span> '
-            f'<data class="value" value="{item.value!r}">{_full(item.value)}</data> '
-            f'<span class="spoken">{escape(item.spoken)}</span></summary>'
-            f'<div class="body" id="{item.id}">{"".join(parts)}</div></details>'
-        )
-
-
-def _lines(equations: Sequence[Equation]) -> str:
-    rows = "".join(
-        f'<div class="line"><div class="formula">{equation.formula}</div>'
-        f'<span class="tag">{escape(equation.note)}</span></div>'
-        for equation in equations
-    )
-    return f'<div class="lines">{rows}</div>'
-
-
-def _checks(checks: Sequence[Check]) -> str:
-    rows = []
-    for check in checks:
-        mark = "\u2713" if check.good else "\u2717"
-        state = "good" if check.good else "bad"
-        rows.append((escape(check.source), [
-            f'<data value="{check.value!r}">{check.value:.10g}</data>'.replace(">-", ">\u2212"),
-            f"{check.apart:.1e}".replace("-", "\u2212") if check.apart else "0",
-            f'<span class="{state}"><span aria-hidden="true">{mark}</span> '
-            f"{escape(check.verdict)}</span>",
-        ]))  # fmt: skip
-    return _table("Checked by another way", ["value", "rel. error", "verdict"], rows, "checks")
-
-
-def _table(
-    caption: str,
-    head: Sequence[str],
-    rows: Sequence[tuple[str, Sequence[Any]]],
-    kind: str = "matrix",
-) -> str:
-    """A table of finished HTML; the first column holds the names of the rows."""
-    named = any(name for name, _ in rows)
-    top = "".join(f'<th scope="col">{title}</th>' for title in head)
-    corner = "<td></td>" if named else ""
-    body = "".join(
-        f"<tr>{f'<th scope={chr(34)}row{chr(34)}>{name}</th>' if named else ''}"
-        f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-        for name, cells in rows
-    )
-    return (
-        f'<div class="scroll"><table class="{kind}"><caption>{caption}</caption>'
-        f"<thead><tr>{corner}{top}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _layer_index(l: str) -> str:
-    """l, L, l+1 or l-1 as MathML."""
-    if len(l) == 1:
-        return mi(l)
-    return row(mi(l[0]), mo("+" if l[1] == "+" else "\u2212"), whole(int(l[2:])))
-
-
-def _matrix(letter: str, l: str) -> str:
-    return f"<msup>{mi(letter)}{_layer_index(l)}</msup>"
+        return table(title, ["with respect to", "derivative", "size"], rows, "ranking")

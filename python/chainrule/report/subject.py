@@ -1,8 +1,8 @@
 """What a report is about: a network, some samples, and every number of one step on them.
 
 The numbers are the core's (`net.trace`, `trace.explain`, `Trainer.step`); the checks beside them
-are the NumPy reference in float64 and finite differences. What is too large for one page is left out
-here, by the rule of `select`, and the page says so. Called by `page`.
+are the NumPy reference in float64 and finite differences. What is too large for one page is
+left out here, by the rule of `select`, and the page says so. Called by `page`.
 """
 
 from __future__ import annotations
