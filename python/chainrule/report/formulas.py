@@ -210,7 +210,9 @@ class Formulas:
         equations = [
             Equation(line(mi("C"), row(*one_over, total(below, left))), "(MSE)"),
             *([Equation(line(mi("D"), self._divisor()))] if one_over else []),
-            *sum_lines(numbers, row(*over), bracketed=bool(over) and len(numbers) > 1),
+            *sum_lines(
+                numbers, row(*over), bracketed=bool(over) and len(numbers) > 1, left=mi("C")
+            ),
             Equation(line("", exact(value))),
         ]
         uses = []

@@ -11,8 +11,10 @@ from html import escape
 
 from .subject import Subject
 
-STEP_X, STEP_Y, BOX, HALF = 216, 98, 92, 23
+STEP_Y, BOX, HALF = 98, 92, 23
+NARROW, WIDE = 178, 216  # from layer to layer, with up to two units and with more
 MARGIN_X, MARGIN_Y = 50, 46
+FITS = 480  # a wider picture keeps its size and scrolls on a phone
 LABELLED = 4  # units per layer up to which the lines carry their numbers
 
 _UP = str.maketrans("0123456789", "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
@@ -45,13 +47,14 @@ class _Picture:
         if len(self.runs) > 1 and self.runs[0][-1] == self.runs[1][0]:
             columns.remove(self.runs[1][0])
         tallest = max(len(shown.units[l]) for l in columns)
-        self.width = 2 * MARGIN_X + STEP_X * (len(columns) - 1)
+        self.step = NARROW if tallest <= 2 else WIDE
+        self.width = 2 * MARGIN_X + self.step * (len(columns) - 1)
         self.height = 2 * MARGIN_Y + STEP_Y * (tallest - 1) + 16
         self.columns = columns
         for c, l in enumerate(columns):
             top = MARGIN_Y + STEP_Y * (tallest - len(shown.units[l])) / 2
             for r, j in enumerate(shown.units[l]):
-                self.place[l, j] = (MARGIN_X + STEP_X * c, top + STEP_Y * r)
+                self.place[l, j] = (MARGIN_X + self.step * c, top + STEP_Y * r)
 
     def svg(self) -> str:
         way = "backward" if self.backward else "forward"
@@ -59,7 +62,7 @@ class _Picture:
         edges = "".join(self._edges(l) for l in self.s.shown.layers)
         boxes = "".join(self._box(l, j) for l, j in self.place)
         return (
-            f'<svg class="graph {"wide" if len(self.columns) > 3 else "fits"}" role="group" '
+            f'<svg class="graph {"fits" if self.width <= FITS else "wide"}" role="group" '
             f'aria-label="{escape(label)}" viewBox="0 0 {self.width} {self.height}" '
             f'width="{self.width}" height="{self.height}" data-graph="{way}">'
             f"{edges}{boxes}{self._gaps()}</svg>"
@@ -74,23 +77,23 @@ class _Picture:
         }  # fmt: skip
         largest = max(map(abs, drawn.values()), default=0.0) or 1.0
         labelled = max(len(units[l]), len(units[l - 1])) <= LABELLED
-        parts = []
+        lines, parts = [], []  # no line is drawn over a label
         for (j, k), value in drawn.items():
             (x1, y1), (x2, y2) = self.place[l - 1, k], self.place[l, j]
             x1, x2 = x1 + BOX / 2, x2 - BOX / 2
             sign = "negative" if value < 0 else "zero" if value == 0 else "positive"
             width = 1 + 3.5 * abs(value) / largest
             ends = f'x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"'
-            inside = f'<line class="{sign}" {ends} stroke-width="{width:.2f}"/>'
+            lines.append(f'<line class="{sign}" {ends} stroke-width="{width:.2f}"/>')
             # on lines from n units this place keeps all labels apart
-            t = 0.5 if j == k else 1 / (len(units[l]) + 1)
+            t = 0.5 if y1 == y2 else 1 / (len(units[l]) + 1)
             t = 0.5 if min(len(units[l]), len(units[l - 1])) == 1 else t
             x, y = x1 + t * (x2 - x1), y1 + t * (y2 - y1)
             mark = _pill(x, y, brief(value, 3)) if labelled else _anchor(x, y)
             spoken = f"{what}, layer {l}, from {k} to {j}: {value!r}"
-            inside += f'<line class="reach" {ends}/>{mark}'
+            inside = f'<line class="reach" {ends}/>{mark}'
             parts.append(_link(f"w-{l}-{j}-{k}", "edge", spoken, inside))
-        return "".join(parts)
+        return "".join([*lines, *parts])
 
     def _box(self, l: int, j: int) -> str:
         s, i = self.s, self.i
@@ -144,7 +147,7 @@ class _Picture:
         for before, after in zip(self.runs, self.runs[1:], strict=False):
             if before[-1] == after[0]:
                 continue
-            x = MARGIN_X + STEP_X * (self.columns.index(after[0]) - 0.5)
+            x = MARGIN_X + self.step * (self.columns.index(after[0]) - 0.5)
             parts.append(_row(x, self.height / 2, "\u22ef", "gap"))
         return "".join(parts)
 

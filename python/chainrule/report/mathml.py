@@ -114,7 +114,7 @@ def plus(terms: list[str]) -> str:
 
 def line(left: str, right: str, sign: str = "=") -> str:
     """One displayed equation, left = right; without `left` it goes on with the sign."""
-    sides = row(left, mo(sign), right) if left else row(mo(sign), right)
+    sides = row(left, mo(sign), right) if left else row(f'<mo form="infix">{sign}</mo>', right)
     return f'<math display="block">{sides}</math>'
 
 

@@ -52,16 +52,16 @@ def largest(terms: Sequence[float]) -> tuple[list[int], float | None]:
 
 
 def sum_lines(
-    terms: list[str], before: str = "", after: str = "", bracketed: bool = False
+    terms: list[str], before: str = "", after: str = "", bracketed: bool = False, left: str = ""
 ) -> list[Equation]:
-    """before (term + term + ...) after, two terms on a line: long lines do not fit a phone."""
+    """left = before (term + term + ...) after, two terms on a line: a phone is narrow."""
     lines = []
     for start in range(0, len(terms), 2):
         first, last = start == 0, start + 2 >= len(terms)
         opening = before + (OPEN if bracketed else "") if first else ""
         closing = (CLOSE if bracketed else "") + after if last else ""
         body = row(opening, plus(terms[start : start + 2]), closing)
-        lines.append(Equation(line("", body, "=" if first else "+")))
+        lines.append(Equation(line(left if first else "", body, "=" if first else "+")))
     return lines
 
 
