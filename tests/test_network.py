@@ -637,8 +637,8 @@ def test_zero_rows(call, dtype, unchanged):
         CALLS[call](net, np.ones((0, 3)), np.ones((0, 2)))
 
 
-@pytest.mark.parametrize("call", [name for name in NEED_Y if name != "Scaling.fit"])
-def test_one_sample_is_for_predict_alone(call, dtype, unchanged):
+@pytest.mark.parametrize("call", [name for name in NEED_Y if name not in ("Scaling.fit", "trace")])
+def test_one_sample_is_for_predict_and_trace_alone(call, dtype, unchanged):
     net = small_net(dtype)
     with unchanged(net), pytest.raises(ValueError, match=r"X: expected 2-D, got shape \(3,\)"):
         CALLS[call](net, np.ones(3), np.ones((1, 2)))

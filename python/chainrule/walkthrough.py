@@ -30,7 +30,7 @@ Array = NDArray[Any]
 MOST_TERMS = 4  # of one sum
 MOST_UNITS = 8  # of one layer
 MOST_PARAMETERS = 16  # of one layer
-WIDTH = 72  # of the column of formulas
+WIDTH = 66  # of the column of formulas
 HALVINGS = 3
 LARGEST = 100_000  # samples times parameters: all is computed some hundred times
 
@@ -75,7 +75,7 @@ def walk(net: Network, X: Any, Y: Any, learning_rate: float = 0.5, loss: Loss = 
     Returns
     -------
     str
-        Lines of at most 100 characters for networks of short numbers, without a last line end.
+        Lines of some 100 characters, without a last line end.
 
     Raises
     ------
@@ -203,7 +203,7 @@ class _Page:
                 formula = f"delta^{l}_{j + 1} = {arriving} * {par(slopes[j])}"
                 lines.append(self.error(l, j, formula))
             lines += self.more(l)
-        return self.table(f"3. Backward{self.at()}", formulas, "difference of C by z", lines)
+        return self.table(f"3. Backward{self.at()}", formulas, "difference of C", lines)
 
     def error(self, l: int, j: int, formula: str) -> _Line:
         """delta^l_j of the first sample against the difference of C when z^l_j alone moves."""
@@ -238,7 +238,7 @@ class _Page:
             lines += self.more(l)
         formula = "dC/db^l_j = sum_i delta^l_j(i)" if sums else "dC/db^l_j = delta^l_j"
         return self.table(
-            "4. The derivatives by the biases", [f"{formula}  (BP3)"], "difference of C by b", lines
+            "4. The derivatives by the biases", [f"{formula}  (BP3)"], "difference of C", lines
         )
 
     def weights(self) -> list[str]:
@@ -259,7 +259,7 @@ class _Page:
         return self.table(
             "5. The derivatives by the weights",
             [f"{formula}  (BP4)"],
-            "difference of C by w",
+            "difference of C",
             lines,
         )
 

@@ -1,7 +1,7 @@
 """How mathematics is written: numbers, the slopes of activations, and plain text as LaTeX.
 
 A line of text is `left = right  comment`: the comment stands after two spaces. `aligned` knows
-the symbols of `explanation`, nothing more. Called by it and by `walkthrough`.
+the symbols of `steps`, nothing more. Called by `steps`, `explanation` and `walkthrough`.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ def cut(shown: Sequence[str], values: Array) -> list[str]:
 
 _SYMBOL = r"(delta|[a-z])\^(\d+)_(\w+(?:,\w+)?)"
 _TEX = (  # in this order
+    (r"\((sum_\w [^()]*)\)", lambda m: rf"\left({m[1]}\right)"),
     (r"(\d)e([+-])0*(\d+)", lambda m: rf"{m[1]} \times 10^{{{m[2].strip('+')}{m[3]}}}"),
     (
         r"\bd(C|z\^\d+_\w+)/d([a-z]\^\d+_\w+(?:,\w+)?)",
