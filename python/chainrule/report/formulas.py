@@ -7,6 +7,9 @@ delta (BP1, BP2), b (BP3) and w (BP4) with their step (GD). Called by `page`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 
 from .items import Check, Equation, Item
 from .mathml import (
@@ -146,14 +149,13 @@ class Formulas:
         """(Z): the weighted sum of the layer below, plus the bias."""
         s = self.subject
         W, b, below = s.net.W[l][j - 1], float(s.net.b[l][j - 1]), s.trace.a[l - 1][i - 1]
-        terms = [(float(w), float(a)) for w, a in zip(W, below, strict=True)]
-        kept, rest = largest([w * a for w, a in terms])
+        kept, rest = largest(_float64(W) * _float64(below))
         symbol = self.unit("z", l, j, i)
         sum_ = total(mi("k"), product(index(mi("w"), row(whole(j), mo(","), mi("k")), whole(l)),
                                       self._any("a", l - 1, "k", i)))  # fmt: skip
-        parts = [product(factor(terms[p][0]), factor(terms[p][1])) for p in kept]
+        parts = [product(factor(float(W[p])), factor(float(below[p]))) for p in kept]
         if rest is not None:
-            parts.append(left_out(len(terms) - len(kept), "terms", rest))
+            parts.append(left_out(len(W) - len(kept), "terms", rest))
         value = float(s.trace.z[l][i - 1, j - 1])
         spell = [product(self.weight(l, j, p + 1), self.unit("a", l - 1, p + 1, i)) for p in kept]
         equations = [
@@ -190,20 +192,18 @@ class Formulas:
         s = self.subject
         L, D = s.L, s.divisor
         a, y = s.trace.a[L], s.y
-        places = [(i, j) for i in range(a.shape[0]) for j in range(a.shape[1])]
-        squares = [(float(a[p]) - float(y[p])) ** 2 for p in places]
-        kept, rest = largest(squares)
+        kept, rest = largest((_float64(a) - _float64(y)) ** 2)
         a_j = index(mi("a"), mi("j"), self._last(L))
         y_j = index(mi("y"), mi("j"), self._sample_index())
         left = power(brackets(row(a_j, mo("\u2212"), y_j)), whole(2))
         below = mi("j") if self.single else row(mi("i"), mo(","), mi("j"))
         numbers = []
         for p in kept:
-            i, j = places[p]
+            i, j = divmod(p, a.shape[1])
             difference = row(number(float(a[i, j])), mo("\u2212"), factor(float(y[i, j])))
             numbers.append(power(brackets(difference), whole(2)))
         if rest is not None:
-            numbers.append(left_out(len(places) - len(kept), "squares", rest))
+            numbers.append(left_out(a.size - len(kept), "squares", rest))
         value = float(s.trace.cost)
         one_over = [] if s.loss.reduction == "sum" else [frac(whole(1), mi("D"))]
         over = [] if s.loss.reduction == "sum" else [frac(whole(1), whole(D))]
@@ -217,7 +217,7 @@ class Formulas:
         ]
         uses = []
         for p in kept:
-            i, j = places[p]
+            i, j = divmod(p, a.shape[1])
             uses += [f"a-{L}-{i + 1}-{j + 1}", f"y-{i + 1}-{j + 1}"]
         return Item("cost", "cost", mi("C"), "the cost C", value, equations,
                     [self._reference(value, s.ref_cost)], uses=uses)  # fmt: skip
@@ -243,14 +243,13 @@ class Formulas:
             tag, uses = "(BP1)", [f"a-{l}-{i}-{j}", f"y-{i}-{j}", f"z-{l}-{i}-{j}"]
         else:
             w, above = s.net.W[l + 1][:, j - 1], s.trace.delta[l + 1][i - 1]
-            terms = [(float(p), float(q)) for p, q in zip(w, above, strict=True)]
-            kept, rest = largest([p * q for p, q in terms])
+            kept, rest = largest(_float64(w) * _float64(above))
             symbols = product(brackets(total(mi("q"), product(
                 index(mi("w"), row(mi("q"), mo(","), whole(j)), whole(l + 1)),
                 self._any(DELTA, l + 1, "q", i)))), prime)  # fmt: skip
-            parts = [product(factor(terms[p][0]), factor(terms[p][1])) for p in kept]
+            parts = [product(factor(float(w[p])), factor(float(above[p]))) for p in kept]
             if rest is not None:
-                parts.append(left_out(len(terms) - len(kept), "terms", rest))
+                parts.append(left_out(len(w) - len(kept), "terms", rest))
             numbers = sum_lines(parts, after=row(mo(TIMES), factor(prime_value)), bracketed=True)
             tag = "(BP2)"
             for p in kept:
@@ -275,9 +274,9 @@ class Formulas:
     def b(self, l: int, j: int) -> Item:
         """(BP3) and the step (GD) of a bias."""
         s = self.subject
-        deltas = [float(d) for d in s.trace.delta[l][:, j - 1]]
+        deltas = s.trace.delta[l][:, j - 1]
         kept, rest = largest(deltas)
-        parts = [factor(deltas[p]) for p in kept]
+        parts = [factor(float(deltas[p])) for p in kept]
         if rest is not None:
             parts.append(left_out(len(deltas) - len(kept), "samples", rest))
         symbol = self.unit("b", l, j)
@@ -292,14 +291,11 @@ class Formulas:
     def w(self, l: int, j: int, k: int) -> Item:
         """(BP4) and the step (GD) of a weight."""
         s = self.subject
-        below = s.trace.a[l - 1][:, k - 1]
-        terms = [
-            (float(d), float(a)) for d, a in zip(s.trace.delta[l][:, j - 1], below, strict=True)
-        ]
-        kept, rest = largest([d * a for d, a in terms])
-        parts = [product(factor(terms[p][0]), factor(terms[p][1])) for p in kept]
+        deltas, below = s.trace.delta[l][:, j - 1], s.trace.a[l - 1][:, k - 1]
+        kept, rest = largest(_float64(deltas) * _float64(below))
+        parts = [product(factor(float(deltas[p])), factor(float(below[p]))) for p in kept]
         if rest is not None:
-            parts.append(left_out(len(terms) - len(kept), "samples", rest))
+            parts.append(left_out(s.m - len(kept), "samples", rest))
         symbol = self.weight(l, j, k)
         symbols = product(self.unit(DELTA, l, j), self.unit("a", l - 1, k))
         if not self.single:
@@ -443,3 +439,7 @@ class Formulas:
         if s.loss.reduction == "half_mean":
             letters, figures = [whole(2), *letters], [whole(2), *figures]
         return row(product(*letters), mo("="), product(*figures), mo("="), whole(s.divisor))
+
+
+def _float64(array: Any) -> Any:
+    return np.asarray(array, np.float64)

@@ -24,14 +24,14 @@ from .terms import DELTA, slope
 
 LIMIT = 1_000_000  # bytes
 BUDGETS = (260, 180, 130, 90, 60, 40)  # numbers with a formula of their own
-LARGE = 200_000  # parameters, each explanation takes milliseconds
+LARGE = 200_000  # parameters times samples: each explanation takes milliseconds
 TITLE = "Every number of one step"
 
 
 def build(subject: Subject, title: str = TITLE) -> str:
     """The page of one subject as HTML, with as many numbers as fit into LIMIT bytes."""
     title = title if len(title) <= 200 else title[:199] + "\u2026"
-    budgets = BUDGETS if subject.net.n_parameters <= LARGE else BUDGETS[-2:]
+    budgets = BUDGETS if subject.net.n_parameters * subject.m <= LARGE else BUDGETS[-2:]
     for budget in budgets:
         subject.show(budget)
         html = _Page(subject, title).html()

@@ -5,8 +5,9 @@ Called by `formulas`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from .items import Equation
 from .mathml import (
@@ -41,14 +42,14 @@ def slope(below: str) -> str:
     return frac(row(mi(PARTIAL), mi("C")), row(mi(PARTIAL), below))
 
 
-def largest(terms: Sequence[float]) -> tuple[list[int], float | None]:
+def largest(terms: Any) -> tuple[list[int], float | None]:
     """The places of the largest terms in their order, and the sum of those left out, if any."""
-    if len(terms) <= MOST_TERMS:
-        return list(range(len(terms))), None
-    order = sorted(range(len(terms)), key=lambda p: -abs(terms[p]))
-    kept = sorted(order[: MOST_TERMS - 1])
-    rest = math.fsum(terms[p] for p in order[MOST_TERMS - 1 :])
-    return kept, rest
+    values = np.asarray(terms, np.float64).ravel()
+    if len(values) <= MOST_TERMS:
+        return list(range(len(values))), None
+    order = np.argpartition(-np.abs(values), MOST_TERMS - 2)
+    kept = sorted(int(p) for p in order[: MOST_TERMS - 1])
+    return kept, float(np.sum(values[order[MOST_TERMS - 1 :]]))
 
 
 def sum_lines(
