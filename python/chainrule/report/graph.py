@@ -107,6 +107,8 @@ class _Picture:
             words = f"input {j}, {s.inputs[j - 1]}: {value!r}"
             both = _row(x, y - 5, name("a", 0, j)) + _row(x, y + 13, brief(value), "figure")
             title = f"<title>{escape(s.inputs[j - 1])}</title>"
+            if s.named:
+                both += _row(x, y + HALF + 15, _short(s.inputs[j - 1]), "small")
             return _link(f"a-0-{i}-{j}", "unit input", words, title + frame + both)
         out = f'<g class="unit">{frame}'
         if self.backward:
@@ -161,6 +163,10 @@ def _link(target: str, kind: str, spoken: str, inside: str) -> str:
 def _row(x: float, y: float, text: str, kind: str = "") -> str:
     shape = f' class="{kind}"' if kind else ""
     return f'<text x="{x:g}" y="{y:g}"{shape}>{escape(text)}</text>'
+
+
+def _short(text: str, most: int = 15) -> str:
+    return text if len(text) <= most else text[: most - 1] + "\u2026"
 
 
 def _area(x: float, y: float, height: float) -> str:
