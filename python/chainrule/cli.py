@@ -1,4 +1,4 @@
-"""The command line: train, predict, check, info, bench; `main` is the command `chainrule`.
+"""The command line: train, predict, check, explain, info, bench; `main` is the command `chainrule`.
 
 Errors are one line on stderr and an exit code, never a traceback (except with --debug). What a
 program may want to read goes to stdout, everything else to stderr.
@@ -7,30 +7,56 @@ program may want to read goes to stdout, everything else to stderr.
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib.util
 import math
-import os
 import re
-import secrets
 import shlex
 import subprocess
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import plot, tables
+from . import explain_command, plot, tables
 from ._core import __version__
+from .commandline import (
+    CHECK_FAILED,
+    DATA,
+    INTERNAL,
+    IO_ERROR,
+    NO_INPUT,
+    OK,
+    USAGE,
+    WHOLE,
+    Description,
+    Failure,
+    Matrix,
+    Parser,
+    abandon_stdout,
+    add_command,
+    data_errors,
+    described,
+    encode,
+    load_model,
+    may_replace,
+    note,
+    output_path,
+    put,
+    reading,
+    real_option,
+    reason_of,
+    spell_labels,
+    whole_option,
+    writing,
+)
 from .errors import DivergedError, FormatError
 from .gradcheck import GradientCheck, gradcheck
 from .layers import ACTIVATIONS, MAX_UNITS, Dense
@@ -43,12 +69,8 @@ from .scaling import Scaling
 from .tables import listing, show
 from .training import History
 
-OK, CHECK_FAILED, USAGE, DATA, NO_INPUT, INTERNAL, CANNOT_CREATE, IO_ERROR = (
-    0, 1, 2, 65, 66, 70, 73, 74,
-)  # fmt: skip
 INTERRUPTED, BROKEN_PIPE = 130, 141
 
-Matrix = NDArray[np.float64]
 
 # Found by trying: on the packaged tables with 8 seeds the held-out R2 is 0.41 (0.32 to 0.51) and
 # the accuracy 0.971 (0.964 to 0.975). A one-hot target spreads the cost over the classes, so each
@@ -59,14 +81,6 @@ LEAST_STEPS = 480  # a small table makes few steps per epoch
 MOST_CLASSES, ROWS_PER_CLASS = 20, 5
 USELESS_COST = 100.0  # in standardised units, where the answer 0 for every row costs 1
 CHECKED_ROWS, CHECK_SECONDS = 256, 6.0
-
-
-class Failure(Exception):
-    """Ends the command with an exit code and one line."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        warnings.showwarning = lambda message, *_, **__: _note(f"warning: {message}")
+        warnings.showwarning = lambda message, *_, **__: note(f"warning: {message}")
         try:
             for stream in (sys.stdout, sys.stderr):
                 # a name that the terminal's encoding lacks is no reason to fail
@@ -127,7 +141,7 @@ def _run(arguments: list[str]) -> int:
 def _report(error: BaseException) -> int:
     """Print the one line for an error and return the exit code."""
     if isinstance(error, BrokenPipeError):  # the reader has enough: `chainrule predict ... | head`
-        _abandon_stdout()
+        abandon_stdout()
         return BROKEN_PIPE
     if isinstance(error, Failure):
         code, message = error.code, str(error)
@@ -138,77 +152,17 @@ def _report(error: BaseException) -> int:
     elif isinstance(error, MemoryError):
         code, message = INTERNAL, f"not enough memory: {error}".rstrip(": ")
     elif isinstance(error, OSError):
-        code, message = IO_ERROR, _reason(error)
+        code, message = IO_ERROR, reason_of(error)
     elif isinstance(error, ImportError):
         code, message = USAGE, str(error)
     else:
         code = INTERNAL
         message = f"internal error, {type(error).__name__}: {error} (--debug shows where)"
-    _note(f"error: {message}")
+    note(f"error: {message}")
     return code
 
 
-def _note(text: str) -> None:
-    """Write one line to stderr; nothing in it can act on a terminal."""
-    text = " ".join(text.splitlines())
-    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    if sys.stderr is not None:
-        with suppress(OSError):
-            print(f"chainrule: {line}", file=sys.stderr, flush=True)
-
-
-def _reason(error: OSError) -> str:
-    text = error.strerror or str(error)
-    return f"{error.filename}: {text}" if error.filename is not None else text
-
-
-def _print(text: str, end: str = "\n") -> None:
-    """Write to stdout, at once."""
-    if sys.stdout is None:
-        raise Failure(IO_ERROR, "the standard output is closed")
-    try:
-        sys.stdout.write(text + end)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _abandon_stdout()
-        reason = error.strerror or str(error)
-        raise Failure(IO_ERROR, f"cannot write to the standard output: {reason}") from error
-
-
-def _abandon_stdout() -> None:
-    """Let what is left in stdout's buffer go nowhere, or Python complains again at exit."""
-    with suppress(OSError, ValueError, AttributeError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
-
-
 # --- options --------------------------------------------------------------------------------------
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise Failure(USAGE, f"{message} ({self.prog} --help)")
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if re.fullmatch(r"[+-]?\d{1,19}", text, re.ASCII) and least <= int(text) < 2**63:
-            return int(text)
-        raise argparse.ArgumentTypeError(f"got {show(text)}, allowed is a whole number >= {least}")
-
-    return parse
-
-
-def _real(allowed: str, test: Callable[[float], bool]) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        if not tables.refusal(text) and test(float(text)):
-            return float(text)
-        raise argparse.ArgumentTypeError(f"got {show(text)}, allowed is {allowed}")
-
-    return parse
 
 
 def _widths(text: str) -> tuple[int, ...]:
@@ -222,8 +176,8 @@ def _widths(text: str) -> tuple[int, ...]:
     )
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="chainrule",
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -233,6 +187,7 @@ first steps:
   chainrule train diabetes                                learn from a packaged table
   chainrule predict diabetes.safetensors diabetes         use what was learnt
   chainrule train houses.csv --target price --plot cost.png
+  chainrule explain --example                             every number of one step
 
 packaged tables: {", ".join(tables.PACKAGED)}
 exit codes: 0 done, 1 the gradient check failed, 2 wrong usage, 65 bad data, 66 no input,
@@ -245,26 +200,14 @@ environment: CHAINRULE_ISA (instruction set), OMP_NUM_THREADS""",
     _add_train(commands)
     _add_predict(commands)
     _add_check(commands)
-    _add(commands, "info", _info, "print version, instruction sets, threads, compiler")
-    _add(commands, "bench", _info, "measure this machine; `chainrule bench --help`")
+    explain_command.add(commands)
+    add_command(commands, "info", _info, "print version, instruction sets, threads, compiler")
+    add_command(commands, "bench", _info, "measure this machine; `chainrule bench --help`")
     return parser
 
 
-def _add(commands: Any, name: str, run: Callable[..., int], summary: str, text: str = "") -> Any:
-    sub = commands.add_parser(
-        name,
-        help=summary,
-        description=text or summary,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    sub.set_defaults(command=run)
-    sub.add_argument("--debug", action="store_true", help="show a traceback when something fails")
-    return sub
-
-
 def _add_train(commands: Any) -> None:
-    add = _add(
+    add = add_command(
         commands,
         "train",
         _train,
@@ -293,20 +236,26 @@ What was learnt, with the scaling and the column names, goes into one safetensor
         help="units of the hidden layers, or none for a linear model (default 64,64)")  # fmt: skip
     add("--activation", choices=ACTIVATIONS, default="relu", metavar="NAME",
         help=f"of the hidden layers: {', '.join(ACTIVATIONS)} (default relu)")  # fmt: skip
-    add("--epochs", metavar="N", type=_whole(1),
+    add("--epochs", metavar="N", type=whole_option(1),
         help=f"passes over the training rows (default {EPOCHS['regression']} for regression, "
         f"{EPOCHS['classification']} for classification, more where that makes less than "
         f"{LEAST_STEPS} steps)")  # fmt: skip
-    add("--batch-size", metavar="N", type=_whole(1), default=32, help="rows per step (default 32)")
-    add("--learning-rate", metavar="X", type=_real("a number > 0", lambda x: x > 0),
+    add(
+        "--batch-size",
+        metavar="N",
+        type=whole_option(1),
+        default=32,
+        help="rows per step (default 32)",
+    )
+    add("--learning-rate", metavar="X", type=real_option("a number > 0", lambda x: x > 0),
         help=f"default {LEARNING_RATE['regression']} for regression, "
         f"{LEARNING_RATE['classification']} for classification")  # fmt: skip
-    add("--momentum", metavar="X", type=_real("0 <= momentum < 1", lambda x: 0 <= x < 1),
+    add("--momentum", metavar="X", type=real_option("0 <= momentum < 1", lambda x: 0 <= x < 1),
         default=0.9, help="0 is plain gradient descent (default 0.9)")  # fmt: skip
     add("--dtype", choices=DTYPES, default="float32", help="default float32")
-    add("--seed", metavar="N", type=_whole(0), default=0,
+    add("--seed", metavar="N", type=whole_option(0), default=0,
         help="of the split, the initial weights and the order of rows (default 0)")  # fmt: skip
-    add("--validation", metavar="X", type=_real("0 <= validation < 1", lambda x: 0 <= x < 1),
+    add("--validation", metavar="X", type=real_option("0 <= validation < 1", lambda x: 0 <= x < 1),
         default=0.2, help="share of the rows held out as a test (default 0.2)")  # fmt: skip
     add("--output", metavar="FILE",
         help="the model (default: TABLE's name with .safetensors, in the current folder). A model "
@@ -315,13 +264,13 @@ What was learnt, with the scaling and the column names, goes into one safetensor
     add("--plot", metavar="FILE",
         help="a picture of the cost over the epochs: .png, .svg or .pdf (needs matplotlib). An "
         "earlier such picture is replaced, any other file only with --force")  # fmt: skip
-    add("--threads", metavar="N", type=_whole(1), help="default: one per core")
+    add("--threads", metavar="N", type=whole_option(1), help="default: one per core")
     add("--force", action="store_true", help="replace files, whatever they are")
     add("--quiet", action="store_true", help="print errors only; the derivatives are not checked")
 
 
 def _add_predict(commands: Any) -> None:
-    add = _add(
+    add = add_command(
         commands,
         "predict",
         _predict,
@@ -335,12 +284,12 @@ calculation, and so is the target if the table has it.""",
     add("model", metavar="MODEL", help="file written by `chainrule train`")
     add("table", metavar="TABLE", help="file, or " + " or ".join(tables.PACKAGED))
     add("--output", metavar="FILE", help="default: the standard output")
-    add("--threads", metavar="N", type=_whole(1), help="default: one per core")
+    add("--threads", metavar="N", type=whole_option(1), help="default: one per core")
     add("--force", action="store_true", help="replace the output file")
 
 
 def _add_check(commands: Any) -> None:
-    add = _add(
+    add = add_command(
         commands,
         "check",
         _check,
@@ -352,7 +301,7 @@ Exit code 0: they agree; 1: they do not.""",
     ).add_argument
     add("model", metavar="MODEL", help="file written by `chainrule train`")
     add("table", metavar="TABLE", help="file, or " + " or ".join(tables.PACKAGED))
-    add("--threads", metavar="N", type=_whole(1), help="default: one per core")
+    add("--threads", metavar="N", type=whole_option(1), help="default: one per core")
 
 
 # --- commands -------------------------------------------------------------------------------------
@@ -361,7 +310,7 @@ Exit code 0: they agree; 1: they do not.""",
 def _train(options: argparse.Namespace) -> int:
     target, inputs = _columns(options)
     model, picture = _outputs(options, inputs, target)
-    with _reading():
+    with reading():
         table = tables.read(options.table, inputs, [target])
     X, (Y, classes) = table.values, _targets(table, target, options.task)
     try:
@@ -383,7 +332,7 @@ def _train(options: argparse.Namespace) -> int:
         names = listing([c for c, same in zip(inputs, constant, strict=True) if same], 5)
         say("note", f"{constant.sum()} input(s) constant in the training rows: {names}")
 
-    with _data_errors(options.table):
+    with data_errors(options.table):
         net.scaling = _scaling(X[train], Y[train], classes)
         history = _fit(net, X, Y, train, held, task, options)
         net.metadata["table"] = {
@@ -396,10 +345,10 @@ def _train(options: argparse.Namespace) -> int:
             "held_out": len(held),
             "seed": options.seed,
         }
-        with _writing("--output", model) as temporary:
+        with writing("--output", model) as temporary:
             net.save(temporary)
         if picture:
-            with _writing("--plot", picture) as temporary:
+            with writing("--plot", picture) as temporary:
                 plot.cost(history, temporary)
         if options.quiet:
             return OK
@@ -418,11 +367,11 @@ def _outputs(
     options: argparse.Namespace, inputs: tuple[str, ...], target: str
 ) -> tuple[Path, Path | None]:
     """Return where the model and the picture go, both checked."""
-    model = _output("--output", options.output or _default_name(options.table), options)
+    model = output_path("--output", options.output or _default_name(options.table), options)
     picture = _picture(options)
     if picture == model:
         raise Failure(USAGE, f"arguments --output and --plot: both are {model}")
-    _may_replace(
+    may_replace(
         "--output",
         model,
         options.force,
@@ -431,7 +380,7 @@ def _outputs(
     )
     if picture is not None:
         old = picture
-        _may_replace(
+        may_replace(
             "--plot",
             old,
             options.force,
@@ -484,13 +433,13 @@ def _diverged(when: str, cost: float, rate: float) -> Failure:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    output = _output("--output", options.output, options) if options.output else None
+    output = output_path("--output", options.output, options) if options.output else None
     if output is not None:
-        _may_replace("--output", output, options.force)
+        may_replace("--output", output, options.force)
     elif sys.stdout is None:
         raise Failure(IO_ERROR, "the standard output is closed")
-    net, known = _load(options.model)
-    with _reading():
+    net, known = load_model(options.model)
+    with reading():
         names = tables.header(options.table)
     if known is None:
         if len(names) != net.n[0]:
@@ -508,40 +457,40 @@ def _predict(options: argparse.Namespace) -> int:
         )
     extra = [name for name in names if name not in needed]
     if extra:
-        _note(f"note: {len(extra)} column(s) not used by the model: {listing(extra, 5)}")
-    with _reading():
+        note(f"note: {len(extra)} column(s) not used by the model: {listing(extra, 5)}")
+    with reading():
         table = tables.read(options.table, known.columns)
-    with _data_errors(options.table):
+    with data_errors(options.table):
         answer = net.predict(table.values)
     text = "".join(f"{line}\n" for line in _lines(answer, known))
     if output is None:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-        _print(text, end="")
+        put(text, end="")
     else:
-        with _writing("--output", output) as temporary:
+        with writing("--output", output) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
     return OK
 
 
 def _check(options: argparse.Namespace) -> int:
-    net, known = _load(options.model)
+    net, known = load_model(options.model)
     if known is None:
         raise FormatError(
             f"{options.model}: it does not name its columns and its target (was it written by "
             "chainrule train?); chainrule.gradcheck checks it in Python"
         )
-    with _reading():
+    with reading():
         table = tables.read(options.table, known.columns, [known.target])
-    Y = _encode(table, known.target, known.classes)
-    with _data_errors(options.table):
+    Y = encode(table, known.target, known.classes)
+    with data_errors(options.table):
         report = _gradcheck(net, table.values, Y)
-    _print(str(report))
+    put(str(report))
     return OK if report.passed else CHECK_FAILED
 
 
 def _info(options: argparse.Namespace) -> int:
-    _print(str(info()))
+    put(str(info()))
     return OK
 
 
@@ -558,18 +507,9 @@ def _bench(arguments: list[str]) -> int:
 # --- the table and the model ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a model file says about its columns; classes is None for a regression."""
-
-    columns: tuple[str, ...]
-    target: str
-    classes: list[str] | None
-
-
 def _columns(options: argparse.Namespace) -> tuple[str, tuple[str, ...]]:
     """Return the target and the input columns of the table to train on."""
-    with _reading():
+    with reading():
         names = tables.header(options.table)
     target = options.target or tables.PACKAGED.get(options.table)
     if target is None:
@@ -592,23 +532,13 @@ def _columns(options: argparse.Namespace) -> tuple[str, tuple[str, ...]]:
     return target, inputs
 
 
-_WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
-
-
-def _labels(cells: Sequence[str]) -> list[str]:
-    """Spell whole numbers in one way, so that 3, +3 and 3.0 are one class; leave text alone."""
-    if all(_WHOLE.fullmatch(cell) for cell in cells):
-        return [str(int(cell.partition(".")[0])) for cell in cells]
-    return list(cells)
-
-
 def _targets(table: tables.Table, target: str, task: str | None) -> tuple[Matrix, list[str] | None]:
     """Return Y (m, n_L), and the classes; see the rule in `chainrule train --help`."""
     cells = table.text[target]
     if task == "regression":
-        return _encode(table, target, None), None
-    labels = _labels(cells)
-    whole = all(map(_WHOLE.fullmatch, labels))
+        return encode(table, target, None), None
+    labels = spell_labels(cells)
+    whole = all(map(WHOLE.fullmatch, labels))
     classes = sorted(set(labels), key=int if whole else None)
     if task is None:
         text = "" not in cells and not any(map(tables.looks_like_number, cells))
@@ -620,44 +550,13 @@ def _targets(table: tables.Table, target: str, task: str | None) -> tuple[Matrix
                 f"labels in {len(cells)} rows; --task classification takes them as classes",
             )
         if not text and not (whole and few):
-            return _encode(table, target, None), None
+            return encode(table, target, None), None
     if len(classes) < 2:
         raise FormatError(
             f"{table.path}: the target {show(target)} is {show(classes[0])} in every row; "
             "a classification needs two classes"
         )
-    return _encode(table, target, classes), classes
-
-
-def _encode(table: tables.Table, target: str, classes: list[str] | None) -> Matrix:
-    """Return the target column as numbers (m, 1) or one-hot (m, number of classes)."""
-    cells = table.text[target]
-    where = f"{table.path}, line {{}}, column {show(target)}: {{}}"
-    if classes is None:
-        try:
-            return tables.numbers(cells).reshape(-1, 1)
-        except tables.NotANumber as error:
-            hint = "" if tables.looks_like_number(cells[error.index]) else _hint_labels(cells)
-            line = table.lines[error.index]
-            raise FormatError(where.format(line, f"{error}{hint}")) from None
-    index = {label: k for k, label in enumerate(classes)}
-    Y = np.zeros((len(cells), len(classes)))
-    for row, cell in enumerate(cells):
-        label = cell if cell in index else _labels([cell])[0]
-        if not cell or label not in index:
-            reason = (
-                f"{show(cell)} is none of the model's {len(classes)} classes {listing(classes)}"
-                if cell
-                else tables.refusal(cell)
-            )
-            raise FormatError(where.format(table.lines[row], reason))
-        Y[row, index[label]] = 1.0
-    return Y
-
-
-def _hint_labels(cells: Sequence[str]) -> str:
-    count = sum(map(tables.looks_like_number, cells))
-    return f" ({count} of the {len(cells)} cells of the target are)" if count else ""
+    return encode(table, target, classes), classes
 
 
 def _scaling(X: Matrix, Y: Matrix, classes: list[str] | None) -> Scaling:
@@ -743,99 +642,17 @@ def _cell(text: str) -> str:
     return text
 
 
-def _load(path: str) -> tuple[Network, Description | None]:
-    with _reading("model"):
-        net = load(path)
-    return net, _described(net, path)
-
-
-def _described(net: Network, path: str | os.PathLike[str]) -> Description | None:
-    """Read metadata["table"], which may come from anyone; None when there is none."""
-    if "table" not in net.metadata:
-        return None
-    entry = net.metadata["table"]
-    entry = entry if isinstance(entry, dict) else {}
-    columns: Any = entry.get("columns")
-    target: Any = entry.get("target")
-    classes: Any = entry.get("classes")
-    good = (
-        _are_names(columns, net.n[0])
-        and isinstance(target, str)
-        and (classes is None or _are_names(classes, net.n[-1]))
-    )
-    if not good:
-        raise FormatError(f"{path}: what the model says about its table does not fit the network")
-    return Description(tuple(columns), target, classes)
-
-
-def _are_names(names: object, count: int) -> bool:
-    return (
-        isinstance(names, list)
-        and len(names) == count
-        and all(isinstance(name, str) and name for name in names)
-        and len(set(names)) == count
-    )
-
-
 # --- files ----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _reading(what: str = "table") -> Iterator[None]:
-    """Turn the errors of opening an input into exit code 66."""
-    try:
-        yield
-    except ImportError as error:
-        raise Failure(USAGE, str(error)) from None
-    except OSError as error:
-        code = IO_ERROR if error.errno == errno.EIO else NO_INPUT
-        raise Failure(code, f"cannot read the {what}: {_reason(error)}") from error
-
-
-@contextmanager
-def _data_errors(table: str) -> Iterator[None]:
-    """Numbers that the network refuses (3e39 in float32) are bad data."""
-    try:
-        yield
-    except FormatError:
-        raise
-    except (ValueError, DivergedError) as error:
-        raise Failure(DATA, f"{table}: {error}") from error
 
 
 def _default_name(table: str) -> str:
     return f"{Path(table).stem}.safetensors"
 
 
-def _output(flag: str, name: str, options: argparse.Namespace) -> Path:
-    """Check an output path before the work begins."""
-    path = Path(name)
-    for source in (options.table, getattr(options, "model", None)):
-        with suppress(OSError, ValueError):
-            if source and path.samefile(tables.locate(source)):
-                raise Failure(USAGE, f"argument {flag}: {name} is an input")
-    try:
-        if path.is_dir():
-            reason = "is a folder"
-        elif path.exists() and not path.is_file():
-            reason = "is a device, not a file"
-        elif not path.parent.is_dir():
-            reason = f"cannot be made: there is no folder {path.parent}"
-        elif not os.access(path.parent, os.W_OK | os.X_OK):
-            reason = f"cannot be made: the folder {path.parent} is not writable"
-        else:
-            reason = ""
-    except OSError as error:  # a name that is too long, a folder that may not be looked into
-        reason = f"cannot be made: {error.strerror}"
-    if reason:
-        raise Failure(CANNOT_CREATE, f"argument {flag}: {name} {reason}")
-    return path
-
-
 def _picture(options: argparse.Namespace) -> Path | None:
     if options.plot is None:
         return None
-    path = _output("--plot", options.plot, options)
+    path = output_path("--plot", options.plot, options)
     if path.suffix.lower() not in {".png", ".svg", ".pdf"}:
         raise Failure(USAGE, f"argument --plot: got {show(options.plot)}, allowed is a name that "
                       "ends in .png, .svg or .pdf")  # fmt: skip
@@ -844,19 +661,9 @@ def _picture(options: argparse.Namespace) -> Path | None:
     return path
 
 
-def _may_replace(
-    flag: str, path: Path, force: bool, what: str = "", ours: Callable[[], bool] = lambda: False
-) -> None:
-    """Refuse to replace a file, unless it is `what` was written before, as `ours` finds out."""
-    if force or not os.path.lexists(path) or (not path.is_symlink() and ours()):
-        return
-    but = f" and is not {what}" if what else ""
-    raise Failure(CANNOT_CREATE, f"argument {flag}: {path} exists{but}; --force replaces it")
-
-
 def _is_model_of(path: Path, inputs: tuple[str, ...], target: str) -> bool:
     try:
-        known = _described(load(path), path)
+        known = described(load(path), path)
     except (OSError, ValueError, MemoryError):
         return False
     return known is not None and (known.columns, known.target) == (inputs, target)
@@ -868,25 +675,5 @@ def _head(path: Path) -> bytes:
     return b""
 
 
-@contextmanager
-def _writing(flag: str, path: Path) -> Iterator[Path]:
-    """Give a temporary name in the same folder; at the end it takes the place of `path`."""
-    temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError):
-            broken = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-            code = IO_ERROR if error.errno in broken else CANNOT_CREATE
-            text = error.strerror or str(error)
-            raise Failure(code, f"argument {flag}: cannot write {path}: {text}") from error
-        raise
-
-
 def _say(topic: str, text: str) -> None:
-    _print(f"{topic:<10} {text}")
+    put(f"{topic:<10} {text}")

@@ -1,0 +1,278 @@
+"""What the commands share: exit codes, types of options, reading models and tables, writing files.
+
+Called by `cli` and by the rooms of its commands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import re
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import tables
+from .errors import DivergedError, FormatError
+from .modelfile import load
+from .network import Network
+from .tables import listing, show
+
+OK, CHECK_FAILED, USAGE, DATA, NO_INPUT, INTERNAL, CANNOT_CREATE, IO_ERROR = (
+    0, 1, 2, 65, 66, 70, 73, 74,
+)  # fmt: skip
+
+Matrix = NDArray[np.float64]
+
+
+class Failure(Exception):
+    """Ends the command with an exit code and one line."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def note(text: str) -> None:
+    """Write one line to stderr; nothing in it can act on a terminal."""
+    text = " ".join(text.splitlines())
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(f"chainrule: {line}", file=sys.stderr, flush=True)
+
+
+def reason_of(error: OSError) -> str:
+    text = error.strerror or str(error)
+    return f"{error.filename}: {text}" if error.filename is not None else text
+
+
+def put(text: str, end: str = "\n") -> None:
+    """Write to stdout, at once."""
+    if sys.stdout is None:
+        raise Failure(IO_ERROR, "the standard output is closed")
+    try:
+        sys.stdout.write(text + end)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        abandon_stdout()
+        reason = error.strerror or str(error)
+        raise Failure(IO_ERROR, f"cannot write to the standard output: {reason}") from error
+
+
+def abandon_stdout() -> None:
+    """Let what is left in stdout's buffer go nowhere, or Python complains again at exit."""
+    with suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Failure(USAGE, f"{message} ({self.prog} --help)")
+
+
+def whole_option(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if re.fullmatch(r"[+-]?\d{1,19}", text, re.ASCII) and least <= int(text) < 2**63:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"got {show(text)}, allowed is a whole number >= {least}")
+
+    return parse
+
+
+def real_option(allowed: str, test: Callable[[float], bool]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        if not tables.refusal(text) and test(float(text)):
+            return float(text)
+        raise argparse.ArgumentTypeError(f"got {show(text)}, allowed is {allowed}")
+
+    return parse
+
+
+def add_command(
+    commands: Any, name: str, run: Callable[..., int], summary: str, text: str = ""
+) -> Any:
+    sub = commands.add_parser(
+        name,
+        help=summary,
+        description=text or summary,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.set_defaults(command=run)
+    sub.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+    return sub
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a model file says about its columns; classes is None for a regression."""
+
+    columns: tuple[str, ...]
+    target: str
+    classes: list[str] | None
+
+
+WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
+
+
+def spell_labels(cells: Sequence[str]) -> list[str]:
+    """Spell whole numbers in one way, so that 3, +3 and 3.0 are one class; leave text alone."""
+    if all(WHOLE.fullmatch(cell) for cell in cells):
+        return [str(int(cell.partition(".")[0])) for cell in cells]
+    return list(cells)
+
+
+def encode(table: tables.Table, target: str, classes: list[str] | None) -> Matrix:
+    """Return the target column as numbers (m, 1) or one-hot (m, number of classes)."""
+    cells = table.text[target]
+    where = f"{table.path}, line {{}}, column {show(target)}: {{}}"
+    if classes is None:
+        try:
+            return tables.numbers(cells).reshape(-1, 1)
+        except tables.NotANumber as error:
+            hint = "" if tables.looks_like_number(cells[error.index]) else _hint_labels(cells)
+            line = table.lines[error.index]
+            raise FormatError(where.format(line, f"{error}{hint}")) from None
+    index = {label: k for k, label in enumerate(classes)}
+    Y = np.zeros((len(cells), len(classes)))
+    for row, cell in enumerate(cells):
+        label = cell if cell in index else spell_labels([cell])[0]
+        if not cell or label not in index:
+            reason = (
+                f"{show(cell)} is none of the model's {len(classes)} classes {listing(classes)}"
+                if cell
+                else tables.refusal(cell)
+            )
+            raise FormatError(where.format(table.lines[row], reason))
+        Y[row, index[label]] = 1.0
+    return Y
+
+
+def _hint_labels(cells: Sequence[str]) -> str:
+    count = sum(map(tables.looks_like_number, cells))
+    return f" ({count} of the {len(cells)} cells of the target are)" if count else ""
+
+
+def load_model(path: str) -> tuple[Network, Description | None]:
+    with reading("model"):
+        net = load(path)
+    return net, described(net, path)
+
+
+def described(net: Network, path: str | os.PathLike[str]) -> Description | None:
+    """Read metadata["table"], which may come from anyone; None when there is none."""
+    if "table" not in net.metadata:
+        return None
+    entry = net.metadata["table"]
+    entry = entry if isinstance(entry, dict) else {}
+    columns: Any = entry.get("columns")
+    target: Any = entry.get("target")
+    classes: Any = entry.get("classes")
+    good = (
+        _are_names(columns, net.n[0])
+        and isinstance(target, str)
+        and (classes is None or _are_names(classes, net.n[-1]))
+    )
+    if not good:
+        raise FormatError(f"{path}: what the model says about its table does not fit the network")
+    return Description(tuple(columns), target, classes)
+
+
+def _are_names(names: object, count: int) -> bool:
+    return (
+        isinstance(names, list)
+        and len(names) == count
+        and all(isinstance(name, str) and name for name in names)
+        and len(set(names)) == count
+    )
+
+
+@contextmanager
+def reading(what: str = "table") -> Iterator[None]:
+    """Turn the errors of opening an input into exit code 66."""
+    try:
+        yield
+    except ImportError as error:
+        raise Failure(USAGE, str(error)) from None
+    except OSError as error:
+        code = IO_ERROR if error.errno == errno.EIO else NO_INPUT
+        raise Failure(code, f"cannot read the {what}: {reason_of(error)}") from error
+
+
+@contextmanager
+def data_errors(table: str) -> Iterator[None]:
+    """Numbers that the network refuses (3e39 in float32) are bad data."""
+    try:
+        yield
+    except FormatError:
+        raise
+    except (ValueError, DivergedError) as error:
+        raise Failure(DATA, f"{table}: {error}") from error
+
+
+def output_path(flag: str, name: str, options: argparse.Namespace) -> Path:
+    """Check an output path before the work begins."""
+    path = Path(name)
+    for source in (options.table, getattr(options, "model", None)):
+        with suppress(OSError, ValueError):
+            if source and path.samefile(tables.locate(source)):
+                raise Failure(USAGE, f"argument {flag}: {name} is an input")
+    try:
+        if path.is_dir():
+            reason = "is a folder"
+        elif path.exists() and not path.is_file():
+            reason = "is a device, not a file"
+        elif not path.parent.is_dir():
+            reason = f"cannot be made: there is no folder {path.parent}"
+        elif not os.access(path.parent, os.W_OK | os.X_OK):
+            reason = f"cannot be made: the folder {path.parent} is not writable"
+        else:
+            reason = ""
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        reason = f"cannot be made: {error.strerror}"
+    if reason:
+        raise Failure(CANNOT_CREATE, f"argument {flag}: {name} {reason}")
+    return path
+
+
+def may_replace(
+    flag: str, path: Path, force: bool, what: str = "", ours: Callable[[], bool] = lambda: False
+) -> None:
+    """Refuse to replace a file, unless it is `what` was written before, as `ours` finds out."""
+    if force or not os.path.lexists(path) or (not path.is_symlink() and ours()):
+        return
+    but = f" and is not {what}" if what else ""
+    raise Failure(CANNOT_CREATE, f"argument {flag}: {path} exists{but}; --force replaces it")
+
+
+@contextmanager
+def writing(flag: str, path: Path) -> Iterator[Path]:
+    """Give a temporary name in the same folder; at the end it takes the place of `path`."""
+    temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError):
+            broken = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+            code = IO_ERROR if error.errno in broken else CANNOT_CREATE
+            text = error.strerror or str(error)
+            raise Failure(code, f"argument {flag}: cannot write {path}: {text}") from error
+        raise
