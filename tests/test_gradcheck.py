@@ -864,9 +864,9 @@ def test_report():
         report.errors_W[1][0, 0] = 0
 
 
-def test_places_are_named_as_in_the_lecture():
-    assert str(room.Place(1, "W", 2, 1, 0.0, 0.0)) == "dC/dw^1_21"
-    assert str(room.Place(1, "W", 9, 9, 0.0, 0.0)) == "dC/dw^1_99"
+def test_places_are_named_as_everywhere():
+    assert str(room.Place(1, "W", 2, 1, 0.0, 0.0)) == "dC/dw^1_2,1"
+    assert str(room.Place(1, "W", 9, 9, 0.0, 0.0)) == "dC/dw^1_9,9"
     assert str(room.Place(2, "W", 17, 4, 0.0, 0.0)) == "dC/dw^2_17,4"
     assert str(room.Place(3, "W", 4, 10, 0.0, 0.0)) == "dC/dw^3_4,10"
     assert str(room.Place(3, "b", 12, None, 0.0, 0.0)) == "dC/db^3_12"

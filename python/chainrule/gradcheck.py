@@ -58,8 +58,7 @@ class Place:
     def __str__(self) -> str:
         if self.k is None:
             return f"dC/db^{self.layer}_{self.j}"
-        comma = "," if max(self.j, self.k) > 9 else ""
-        return f"dC/dw^{self.layer}_{self.j}{comma}{self.k}"
+        return f"dC/dw^{self.layer}_{self.j},{self.k}"
 
 
 @dataclass(frozen=True)
