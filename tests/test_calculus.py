@@ -597,3 +597,11 @@ def test_without_sympy_the_error_says_what_to_install(name):
         "except ImportError as error: print(error)"
     )
     assert 'pip install "chainrule[symbolic]"' in run(code)
+
+
+def test_no_derivative_where_the_function_has_no_value():
+    with pytest.raises(ValueError, match="no value at this point"):
+        calculus.function("log(x)", "x").gradient(at=-1.0)
+    c = calculus.chain(["sin(x**2 + y)", "log(y**3)"], "x y")
+    with pytest.raises(ValueError, match="no value at this point"):
+        c.jacobian(at=(1.5, -1.0))

@@ -495,3 +495,9 @@ def test_explanation_is_public():
     e = traced("N05").explain(1, 1)
     assert isinstance(e, cr.Explanation)
     assert repr(e) == f"<dC/db^1_1 = {e.value!r}; print it for the explanation>"
+
+
+def test_a_cost_that_is_nan_is_nan():
+    net = cr.Network([cr.Dense(2, "tanh"), cr.Dense(1)], n_inputs=2, dtype="float64")
+    net.W[1][0, 0] = np.nan
+    assert np.isnan(net.trace([1.0, 2.0], 1.0).cost)

@@ -148,7 +148,10 @@ class DeadUnits(_Rows[DeadUnit]):
             cells = [(u.l, u.j, f"{u.largest_z:.6g}", f"{u.active:.0%}", u.reason) for u in self]
             lines += _table(("layer", "unit", "largest z", "active", "why"), cells)
         if self.saturated:
-            lines += ["", f"{len(self.saturated)} saturated: not dead, but they learn very slowly"]
+            what = "not dead, but they learn very slowly"
+            if any(u.largest_slope == 0 for u in self.saturated):
+                what += "; where f'(z) rounds to 0 they do not move on these samples"
+            lines += ["", f"{len(self.saturated)} saturated: {what}"]
             slow = [
                 (u.l, u.j, f"{u.smallest_z:.6g}", f"{u.largest_slope:.3g}", u.reason)
                 for u in self.saturated

@@ -359,6 +359,8 @@ class Network:
         # The core stops before the derivatives when the cost is not finite.
         theta = np.full_like(self._theta, np.nan)
         cost, z, a, delta = self._engine.trace(x, y, theta, loss.reduction)
+        if np.isnan(a[-1]).any():  # the core says inf for every cost that is not finite
+            cost = math.nan
         return Trace(
             cost,
             Numbered("z", z),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -301,6 +302,7 @@ class _Page:
             "",
         ]
         rows = [("eta", "predicted C", "C after the step", "check: reference", "error")]
+        errors: list[float] = []
         for halving in range(HALVINGS):
             eta = self.learning_rate / 2**halving
             after = self.twin(eta)
@@ -309,6 +311,7 @@ class _Page:
             a = reference.forward(W, b, t.activations, self.X)[1]
             right = float(reference.cost(a[-1], self.Y, t.loss.reduction))
             cost, predicted = after.cost(t.a[0], t.Y, t.loss), t.cost - eta * norm
+            errors.append(cost - predicted)
             self.checks += 1
             agrees = self.near(cost, right)
             self.wrong += not agrees
@@ -323,6 +326,12 @@ class _Page:
             f"   Before the step C = {num(t.cost)}. The prediction is the tangent of C: of a",
             "   small step, half the step has a quarter of the error.",
         ]
+        if any(
+            not 2.5 * abs(half) <= abs(whole) <= 6 * abs(half) for whole, half in pairwise(errors)
+        ):
+            lines.append(
+                "   These steps are not small in that sense, or so small that rounding hides it."
+            )
         return lines
 
     def twin(self, eta: float) -> Network:

@@ -246,7 +246,10 @@ class Function:
             )
 
     def _matrix_at(self, matrix: Any, labels: Sequence[str], at: Any) -> Array:
-        return self.matrix_numbers(lambda at_point: matrix, matrix, labels, self.point(at))
+        point = self.point(at)
+        # Where the function has no value it has no derivative: the formula of log' has one at -1.
+        self.numbers(lambda at_point: [at_point(f) for f in self.formulas], point)
+        return self.matrix_numbers(lambda at_point: matrix, matrix, labels, point)
 
     def matrix_numbers(
         self,
