@@ -605,3 +605,18 @@ def test_no_derivative_where_the_function_has_no_value():
     c = calculus.chain(["sin(x**2 + y)", "log(y**3)"], "x y")
     with pytest.raises(ValueError, match="no value at this point"):
         c.jacobian(at=(1.5, -1.0))
+
+
+def test_products_that_would_take_minutes_are_refused():
+    variables = [f"x{i}" for i in range(65)]
+    f = calculus.function("*".join(variables), variables)
+    assert f(*[1.0] * 65) == 1
+    for call in (f.jacobian, lambda: str(f), f.hessian):
+        with pytest.raises(ValueError, match="a product of 65 factors; for a"):
+            call()
+    with pytest.raises(ValueError, match="factors"):
+        str(calculus.chain("*".join(f"sin(x + {i})" for i in range(100)), "x"))
+    quotient = calculus.function("/".join(f"(x + {i})" for i in range(1, 40)), "x")
+    assert quotient.gradient(at=1.0).shape == (1,)
+    with pytest.raises(ValueError, match="for a second derivative at most 24"):
+        quotient.hessian()

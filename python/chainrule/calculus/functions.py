@@ -26,6 +26,9 @@ from .printing import (
 )
 from .vocabulary import derivative, public
 
+MOST_FACTORS = 64  # of one product that is differentiated
+MOST_FACTORS_TWICE = 24  # and of one that is differentiated twice
+
 Array = npt.NDArray[np.float64]
 
 
@@ -162,6 +165,7 @@ class Function:
             There are several formulas, or a derivative does not exist at the point.
         """
         self._one("hessian")
+        self._refuse_long_products(MOST_FACTORS_TWICE, "a second derivative")
         first = self.derivatives()
         n = len(self.variables)
         matrix = sp.zeros(n, n)
@@ -233,6 +237,7 @@ class Function:
     def derivatives(self) -> Any:
         """The Jacobian in which max and |z| are still functions of their own."""
         if self._derivatives is None:
+            self._refuse_long_products(MOST_FACTORS, "a derivative")
             self._derivatives = sp.ImmutableMatrix(
                 [[derivative(f, v) for v in self.variables] for f in self.formulas]
             )
@@ -244,6 +249,16 @@ class Function:
                 f"the {what} belongs to a single formula; this function has "
                 f"{len(self.formulas)} components: use jacobian()"
             )
+
+    def _refuse_long_products(self, most: int, what: str) -> None:
+        """Each factor of a product is a term of its derivative: SymPy would take minutes."""
+        for formula in self.formulas:
+            factors = max((len(product.args) for product in formula.atoms(sp.Mul)), default=0)
+            if factors > most:
+                raise ValueError(
+                    f"expressions: a product of {factors} factors; for {what} at most {most}. "
+                    "calculus.gradient and calculus.jacobian take functions of any length"
+                )
 
     def _matrix_at(self, matrix: Any, labels: Sequence[str], at: Any) -> Array:
         point = self.point(at)
