@@ -63,7 +63,7 @@ void multiply_exactly(int rows, int depth, int cols, const T* A, std::ptrdiff_t 
     for (int t = 0; t < tiling.tiles; ++t) {
       const int i = tiling.row(t);
       tile[tiling.height(t) - 1](depth, A + i * ld_A, ld_A, panel, kPanel<T>, true, true, epilogue,
-                                 i, j);
+                                 i, j, {});
     }
   }
 }

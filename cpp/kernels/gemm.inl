@@ -11,6 +11,45 @@ constexpr int kRowTile = CHAINRULE_ROW_TILE;
 // while all row tiles pass over it; the chain goes on from the partial sums in memory.
 constexpr int kDepthBlock = 384;
 
+template <class T>
+constexpr int kLine = 64 / static_cast<int>(sizeof(T));
+template <class T>
+int lines_of(int n) {
+  return (n + kLine<T> - 1) / kLine<T>;
+}
+
+// What a tile calls into L2 while it sums: some lines of a row, then of the next. Called all at
+// once they would wait for each other, and the tiles for them.
+template <class T>
+struct Ahead {
+  const T* p = nullptr;
+  std::ptrdiff_t rs = 0;
+  int rows = 0, lines = 0;
+
+  // body(terms) until `depth` of them are done, a row of lines after each.
+  template <class Body>
+  CHAINRULE_INLINE void along(int depth, const Body& body) {
+    const int part = rows == 0 ? depth : (depth + rows - 1) / rows;
+    for (int left = depth; left > 0; left -= part) {
+      body(left < part ? left : part);
+      call();
+    }
+  }
+  CHAINRULE_INLINE void call() {
+    if (rows == 0) return;
+    constexpr int kL2 = 2;
+    for (int i = 0; i < lines; ++i) __builtin_prefetch(p + i * kLine<T>, 0, kL2);
+    p += rs;
+  }
+};
+
+struct NothingAhead {
+  template <class Body>
+  CHAINRULE_INLINE void along(int depth, const Body& body) {
+    body(depth);
+  }
+};
+
 template <class T, int MR, int NV>
 struct Tile {
   Vec<T> c[MR][NV];
@@ -50,12 +89,14 @@ struct Tile {
     for_each(C, ld, [](Vec<T>& e, T* p) CHAINRULE_LAMBDA { store<T>(p, e); });
   }
   // c[i][.] += sum_k A(i, k) B(k, .), where A(i, k) is A[i * ld + k] or, transposed, A[k * ld + i].
-  template <bool kTransposed>
+  template <bool kTransposed, class Calls>
   CHAINRULE_INLINE void multiply_add(int depth, const T* A, std::ptrdiff_t ld, const T* B,
-                                     std::ptrdiff_t rs_B) {
+                                     std::ptrdiff_t rs_B, Calls ahead) {
     if constexpr (kTransposed) {
-      for (int k = 0; k < depth; ++k, A += ld, B += rs_B)
-        one_term(B, [=](int i) CHAINRULE_LAMBDA { return A[i]; });
+      ahead.along(depth, [&](int terms) CHAINRULE_LAMBDA {
+        for (int k = 0; k < terms; ++k, A += ld, B += rs_B)
+          one_term(B, [=](int i) CHAINRULE_LAMBDA { return A[i]; });
+      });
     } else {
       // A pointer to every fourth row: with one for each, or with one and an offset for each, the
       // integer registers do not suffice and the loop reloads them.
@@ -63,16 +104,18 @@ struct Tile {
       const T* rows[kGroups];
       unrolled<kGroups>([&](auto g) CHAINRULE_LAMBDA { rows[g] = A + 4 * g * ld; });
       const std::ptrdiff_t ld3 = 3 * ld;
-      for (int k = 0; k < depth; ++k, B += rs_B) {
-        one_term(B, [&](auto i) CHAINRULE_LAMBDA {
-          const T* row = rows[i / 4];
-          return i % 4 == 0 ? row[0] : i % 4 == 1 ? row[ld] : i % 4 == 2 ? row[2 * ld] : row[ld3];
-        });
-        unrolled<kGroups>([&](auto g) CHAINRULE_LAMBDA {
-          ++rows[g];
-          CHAINRULE_KEEP_POINTER(rows[g]);
-        });
-      }
+      ahead.along(depth, [&](int terms) CHAINRULE_LAMBDA {
+        for (int k = 0; k < terms; ++k, B += rs_B) {
+          one_term(B, [&](auto i) CHAINRULE_LAMBDA {
+            const T* row = rows[i / 4];
+            return i % 4 == 0 ? row[0] : i % 4 == 1 ? row[ld] : i % 4 == 2 ? row[2 * ld] : row[ld3];
+          });
+          unrolled<kGroups>([&](auto g) CHAINRULE_LAMBDA {
+            ++rows[g];
+            CHAINRULE_KEEP_POINTER(rows[g]);
+          });
+        }
+      });
     }
   }
 
@@ -171,41 +214,41 @@ struct GradientEpilogue {
 };
 
 // One pass over `depth` terms for all tiles of one panel of columns.
-template <class T, int MR, int NV, class Epilogue>
+template <class T, int MR, int NV, class Epilogue, class Calls>
 void one_tile(int depth, const T* A, std::ptrdiff_t ld_A, const T* B, std::ptrdiff_t rs_B,
-              bool first, bool last, const Epilogue& epilogue, int i, int j) {
+              bool first, bool last, const Epilogue& epilogue, int i, int j, Calls ahead) {
   Tile<T, MR, NV> tile;
   if (first)
     epilogue.begin(tile, i, j);
   else
     tile.read(epilogue.out + i * epilogue.ld + j, epilogue.ld);
-  tile.template multiply_add<Epilogue::kTransposed>(depth, A, ld_A, B, rs_B);
+  tile.template multiply_add<Epilogue::kTransposed>(depth, A, ld_A, B, rs_B, ahead);
   if (last)
     epilogue.end(tile, i, j);
   else
     tile.write(epilogue.out + i * epilogue.ld + j, epilogue.ld);
 }
 
-template <class T, class Epilogue>
+template <class T, class Epilogue, class Calls = NothingAhead>
 using TileFunction = void (*)(int, const T*, std::ptrdiff_t, const T*, std::ptrdiff_t, bool, bool,
-                              const Epilogue&, int, int);
+                              const Epilogue&, int, int, Calls);
 
 // kTiles[NV - 1][MR - 1], every number of rows that a tile can have, so that no tail wastes one.
-template <class T, class Epilogue>
+template <class T, class Epilogue, class Calls = NothingAhead>
 struct TileTable {
-  TileFunction<T, Epilogue> of[2][kRowTile];
+  TileFunction<T, Epilogue, Calls> of[2][kRowTile];
 
   template <int MR>
   constexpr void fill() {
-    of[0][MR - 1] = one_tile<T, MR, 1, Epilogue>;
-    of[1][MR - 1] = one_tile<T, MR, 2, Epilogue>;
+    of[0][MR - 1] = one_tile<T, MR, 1, Epilogue, Calls>;
+    of[1][MR - 1] = one_tile<T, MR, 2, Epilogue, Calls>;
     if constexpr (MR > 1) fill<MR - 1>();
   }
   constexpr TileTable() : of{} { fill<kRowTile>(); }
 };
 
-template <class T, class Epilogue>
-constexpr TileTable<T, Epilogue> kTiles{};
+template <class T, class Epilogue, class Calls = NothingAhead>
+constexpr TileTable<T, Epilogue, Calls> kTiles{};
 
 // Rows in tiles of nearly equal height: the first `taller` have one row more than the others.
 struct Tiling {
@@ -295,22 +338,21 @@ struct Pieces {
         copy_panel(to + begin * kPanel<T>, end - begin, from, B.rs);
     }
   }
-  // The same into cache.
-  void call(int piece, int begin, int end) const {
-    if (piece >= count) return;
-    constexpr int kLine = 64 / static_cast<int>(sizeof(T));
-    const int columns = end_column(piece) - first_column(piece);
-    const T* from = at(first_term(piece) + begin, first_column(piece));
-    const int streams = B.transposed ? columns : end - begin;
-    const int length = B.transposed ? end - begin : columns;
-    for (int s = 0; s < streams; ++s)
-      for (int i = 0; i < length; i += kLine) __builtin_prefetch(from + s * B.rs + i);
+  // Of these terms what lies in the panel of columns j of the group, to be called into cache.
+  Ahead<T> ahead(int piece, int begin, int end, int j) const {
+    if (piece >= count || begin >= end) return {};
+    const int column = first_column(piece) + j, left = cols - column;
+    if (left <= 0) return {};
+    const int columns = left < kPanel<T> ? left : kPanel<T>;
+    const int height = end - begin;
+    return {at(first_term(piece) + begin, column), B.rs, B.transposed ? columns : height,
+            lines_of<T>(B.transposed ? height : columns)};
   }
 };
 
 // C = A B in tiles. With kCopy each piece of B is copied first: a portion after each row of tiles
-// of the piece before it, and the portion after that is called into cache, so that no tile waits
-// for memory.
+// of the piece before it, and the tiles call the portion after that into cache as they go, so that
+// none waits for memory.
 template <bool kCopy, class T, class Epilogue>
 void product_of(int rows, const T* A, std::ptrdiff_t ld_A, const Pieces<T>& pieces,
                 const Epilogue& epilogue) {
@@ -323,22 +365,28 @@ void product_of(int rows, const T* A, std::ptrdiff_t ld_A, const Pieces<T>& piec
     const int next = piece + 1 < pieces.count ? pieces.terms(piece + 1) : 0;
     const int portion = ((next + tiling.tiles - 1) / tiling.tiles + kLanes<T> - 1) & -kLanes<T>;
     const auto until = [=](int term) { return term < next ? term : next; };
+    const auto ahead = [&](int t, int j) {
+      if constexpr (!kCopy)
+        return NothingAhead{};
+      else
+        return t + 1 < tiling.tiles
+                   ? pieces.ahead(piece + 1, (t + 1) * portion, until((t + 2) * portion), j)
+                   : pieces.ahead(piece + 2, 0, portion, j);
+    };
+    constexpr auto& tiles = kTiles<T, Epilogue, decltype(ahead(0, 0))>;
     for (int t = 0; t < tiling.tiles; ++t) {
       const int i = tiling.row(t);
       const T* const a = Epilogue::kTransposed ? A + k * ld_A + i : A + i * ld_A + k;
       for (int j = first; j < end; j += kPanel<T>) {
         const T* const panel =
             kCopy ? copies[piece % 2] + (j - first) * kDepthBlock : pieces.at(k, j);
-        const auto& tile = kTiles<T, Epilogue>.of[pieces.cols - j > kLanes<T> ? 1 : 0];
+        const auto& tile = tiles.of[pieces.cols - j > kLanes<T> ? 1 : 0];
         tile[tiling.height(t) - 1](terms, a, ld_A, panel, kCopy ? kPanel<T> : pieces.B.rs, k == 0,
-                                   pieces.is_last_pass(piece), epilogue, i, j);
+                                   pieces.is_last_pass(piece), epilogue, i, j, ahead(t, j - first));
       }
-      if constexpr (kCopy) {
+      if constexpr (kCopy)
         pieces.copy(copies[(piece + 1) % 2], piece + 1, t * portion, until((t + 1) * portion));
-        pieces.call(piece + 1, (t + 1) * portion, until((t + 2) * portion));
-      }
     }
-    if constexpr (kCopy) pieces.call(piece + 2, 0, until(portion));
   }
 }
 
@@ -361,13 +409,13 @@ constexpr int kRowsAhead = 8;
 template <class T, int NV, class Epilogue>
 void one_row(int depth, const T* A, const T* B, std::ptrdiff_t rs, const Epilogue& epilogue,
              int j) {
-  constexpr int kLine = 64 / static_cast<int>(sizeof(T));
   Tile<T, 1, NV> tile;
   epilogue.begin(tile, 0, j);
   for (int k = 0; k < depth; ++k, B += rs) {
     tile.one_term(B, [=](int) CHAINRULE_LAMBDA { return A[k]; });
     if (rs >= kRowsFarApart<T>)
-      for (int v = 0; v < NV * kLanes<T>; v += kLine) __builtin_prefetch(B + kRowsAhead * rs + v);
+      for (int v = 0; v < NV * kLanes<T>; v += kLine<T>)
+        __builtin_prefetch(B + kRowsAhead * rs + v);
   }
   epilogue.end(tile, 0, j);
 }
@@ -433,6 +481,7 @@ void gradient(int rows, int depth, int cols, const T* a, std::ptrdiff_t ld_a, Ri
   const bool copy_a = cols > kPanelsForCopy * kPanel<T>;
   const bool copy_delta = delta.rs != kPanel<T> && tiling.tiles > kTilesForCopy;
   T* const panel_copy = scratch + static_cast<std::ptrdiff_t>(block) * rows;
+  const int panels = (cols + kPanel<T> - 1) / kPanel<T>;
   for (int s = 0; s < depth; s += block) {
     const int samples = depth - s < block ? depth - s : block;
     const GradientEpilogue<T> epilogue{s > 0, dW, ld};
@@ -441,15 +490,25 @@ void gradient(int rows, int depth, int cols, const T* a, std::ptrdiff_t ld_a, Ri
       for (int t = 0; t < tiling.tiles; ++t)
         copy_tile(scratch + tiling.row(t) * samples, samples, tiling.height(t), a_s + tiling.row(t),
                   ld_a);
-    for (int j = 0; j < cols; j += kPanel<T>) {
-      const auto& tile = kTiles<T, GradientEpilogue<T>>.of[cols - j > kLanes<T> ? 1 : 0];
-      const T* panel = delta.p + j / kPanel<T> * delta.panel_stride + s * delta.rs;
+    // What comes next: the next block, or the block of the rows that follow these.
+    const int next = s + block < depth ? s + block : 0;
+    Ahead<T> next_a{a + next * ld_a + (next == 0 ? rows : 0), ld_a, 1, lines_of<T>(rows)};
+    const int portion_a = (samples + panels * tiling.tiles - 1) / (panels * tiling.tiles);
+    const int portion = (samples + tiling.tiles - 1) / tiling.tiles;
+    for (int p = 0; p < panels; ++p) {
+      const int j = p * kPanel<T>;
+      const auto& tile = kTiles<T, GradientEpilogue<T>, Ahead<T>>.of[cols - j > kLanes<T> ? 1 : 0];
+      const T* panel = delta.p + p * delta.panel_stride + s * delta.rs;
       if (copy_delta) copy_panel(panel_copy, samples, panel, delta.rs);
+      const T* next_panel = p + 1 < panels ? panel + delta.panel_stride : delta.p + next * delta.rs;
       for (int t = 0; t < tiling.tiles; ++t) {
         const int i = tiling.row(t), height = tiling.height(t);
         tile[height - 1](samples, copy_a ? scratch + i * samples : a_s + i, copy_a ? height : ld_a,
                          copy_delta ? panel_copy : panel, copy_delta ? kPanel<T> : delta.rs, true,
-                         true, epilogue, i, j);
+                         true, epilogue, i, j,
+                         {next_panel + t * portion * delta.rs, delta.rs, portion, 2});
+        if (copy_a)
+          for (int k = 0; k < portion_a; ++k) next_a.call();
       }
     }
   }
