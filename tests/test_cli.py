@@ -418,7 +418,7 @@ def test_check(run, small, monkeypatch):
     result = run("check", small.model, small.table)
     assert (result.code, result.err) == (0, "")
     assert "PASSED" in result.out
-    failed = SimpleNamespace(passed=False, reason="dW^1 is wrong")
+    failed = SimpleNamespace(passed=False, diagnosis="dW^1 is wrong")
     monkeypatch.setattr(cli, "gradcheck", lambda *_, **__: failed)
     assert run("check", small.model, small.table).code == 1
 
@@ -430,7 +430,7 @@ def test_check_leaves_the_number_of_threads(run, small):
 
 
 def test_failed_check_at_the_end_of_a_training(run, small, monkeypatch):
-    failed = SimpleNamespace(passed=False, reason="dW^1 is wrong")
+    failed = SimpleNamespace(passed=False, diagnosis="dW^1 is wrong")
     monkeypatch.setattr(cli, "gradcheck", lambda *_, **__: failed)
     result = run("train", "small.csv", "--target", "y", *QUICK)
     assert result.code == 1

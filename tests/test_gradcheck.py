@@ -11,7 +11,11 @@ import pytest
 import chainrule as cr
 from chainrule import reference
 
-room = importlib.import_module("chainrule.gradcheck")  # cr.gradcheck is the function
+differences = importlib.import_module("chainrule.gradcheck.differences")
+rounding_room = importlib.import_module("chainrule.gradcheck.rounding")
+parameters_room = importlib.import_module("chainrule.gradcheck.parameters")
+report_room = importlib.import_module("chainrule.gradcheck.report")
+network_check = importlib.import_module("chainrule.gradcheck.network_check")
 ACTIVATIONS = list(reference.ACTIVATIONS)
 
 
@@ -29,6 +33,14 @@ def network(activations=("tanh", "sigmoid", "identity"), units=(4, 4, 2), n_in=3
     for l in range(1, net.L + 1):
         net.b[l] = 0.5 * rng.normal(size=net.n[l])
     return net
+
+
+def failed_layers(report):
+    return sorted({b.layer for b in report.blocks if not b.passed})
+
+
+def spot(place):
+    return place.layer, place.kind, place.j, place.k
 
 
 class Planted:
@@ -79,14 +91,14 @@ def test_right_networks_pass(name, m, dtype):
     X, Y = data(3, 2, m)
     report = cr.gradcheck(net, X, Y)
     assert report.passed, str(report)
-    assert report.reason == ""
+    assert report.diagnosis == ""
     assert report.max_error <= 1e-6
     assert (report.n_parameters, report.n_checked, report.kinks) == (54, 54, 0)
     assert report.samples == m
-    assert [c.layer for c in report.layers] == [1, 2, 3]
-    assert [c.n_parameters for c in report.layers] == [20, 24, 10]
-    assert all(c.passed and c.reference_error < 1e-13 for c in report.layers)
-    for c in report.layers:
+    assert [c.name for c in report.blocks] == ["W^1", "b^1", "W^2", "b^2", "W^3", "b^3"]
+    assert [c.n_parameters for c in report.blocks] == [15, 5, 20, 4, 8, 2]
+    assert all(c.passed and c.reference_error < 1e-13 for c in report.blocks)
+    for c in report.blocks:
         if dtype == "float32":
             assert 0 < c.float32_error < 1e-4
         else:
@@ -105,7 +117,9 @@ def test_random_networks_pass(seed):
     X, Y = [(X, Y), (100 * X + 50, Y), (X, 1e3 * Y + 1e4), (np.round(2 * X), Y)][seed % 4]
     report = cr.gradcheck(net, X, Y)
     # A single relu output may be dead, and then there is nothing to check.
-    assert report.passed or report.reason.startswith("Every derivative is exactly 0"), str(report)
+    assert report.passed or report.diagnosis.startswith("Every derivative is exactly 0"), str(
+        report
+    )
 
 
 def test_deep_float32_network_passes():
@@ -342,10 +356,10 @@ def assert_found(report, expected):
     assert not report
     assert expected, "the mistake changes nothing"
     worst = report.worst
-    assert (worst.layer, worst.name, worst.j, worst.k) in expected
+    assert spot(worst) in expected
     assert worst.analytic != worst.numeric
-    assert str(worst) in report.reason
-    assert [c.layer for c in report.layers if not c.passed] == sorted({p[0] for p in expected})
+    assert str(worst) in report.diagnosis
+    assert failed_layers(report) == sorted({p[0] for p in expected})
     assert str(report).splitlines()[-1] == f"gradient check: FAILED at {worst}"
 
 
@@ -356,11 +370,11 @@ def test_planted_mistake_is_found_and_located(mistake, dtype):
     planted = Planted(network(dtype=dtype), mistake)
     report = cr.gradcheck(planted, X, Y)
     assert_found(report, changed(planted.copy("float64"), X, Y))
-    assert "differences of the cost" in report.reason
+    assert "differences of the cost" in report.diagnosis
     assert not report.max_error <= 1e-6
-    errors = {"W": report.errors_W, "b": report.errors_b}[report.worst.name][report.worst.layer]
-    place = (report.worst.j - 1, report.worst.k and report.worst.k - 1)[: errors.ndim]
-    assert errors[place] == report.max_error or math.isnan(report.worst.analytic)
+    assert report.errors[report.worst.name][report.worst.index] == report.max_error or math.isnan(
+        report.worst.analytic
+    )
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda f: f.__name__)
@@ -369,7 +383,7 @@ def test_mistake_of_the_float32_code_alone_is_found(mistake):
     planted = Planted(network(dtype="float32"), mistake, dtypes=("float32",))
     report = cr.gradcheck(planted, X, Y)
     assert_found(report, changed(planted, X, Y))
-    assert "float32" in report.reason
+    assert "float32" in report.diagnosis
     assert report.max_error <= 1e-6  # the float64 twin is right
 
 
@@ -378,7 +392,7 @@ def test_small_error_is_found_by_the_reference():
     planted = Planted(network(), in_float32)  # 6e-8: too small for differences
     report = cr.gradcheck(planted, X, Y)
     assert_found(report, changed(planted, X, Y))
-    assert "the reference" in report.reason
+    assert "the reference" in report.diagnosis
     assert report.max_error <= 1e-6
 
 
@@ -386,7 +400,7 @@ def test_error_outside_the_sample_is_found_by_the_reference():
     net = network(("tanh", "identity"), (20, 1), 10)
     X, Y = data(10, 1)
 
-    left_out = np.argwhere(np.isnan(cr.gradcheck(net, X, Y, max_parameters=30).errors_W[1]))
+    left_out = np.argwhere(np.isnan(cr.gradcheck(net, X, Y, max_parameters=30).errors["W^1"]))
     j, k = left_out[-1]
 
     def mistake(net, X, Y, dW, db):
@@ -394,7 +408,7 @@ def test_error_outside_the_sample_is_found_by_the_reference():
 
     report = cr.gradcheck(Planted(net, mistake), X, Y, max_parameters=30)
     assert_found(report, {(1, "W", j + 1, k + 1)})
-    assert "the reference" in report.reason
+    assert "the reference" in report.diagnosis
 
 
 def test_mistake_of_network_and_reference_is_found_by_differences(monkeypatch):
@@ -404,14 +418,14 @@ def test_mistake_of_network_and_reference_is_found_by_differences(monkeypatch):
     planted = Planted(network(), tanh_slope_without_square)
     report = cr.gradcheck(planted, X, Y)
     assert_found(report, changed(planted, X, Y))
-    assert max(c.reference_error for c in report.layers) < 1e-13
+    assert max(c.reference_error for c in report.blocks) < 1e-13
     assert report.max_error > 1e-3
 
 
 def test_wrong_cost_is_found():
     report = cr.gradcheck(Planted(network(), lambda *_: None, cost=lambda C: C / 2), *data(3, 2))
     assert not report
-    assert "2 times" in report.reason
+    assert "2 times" in report.diagnosis
     report = cr.gradcheck(Planted(network(), lambda *_: None, cost=lambda _: math.nan), *data(3, 2))
     assert not report
 
@@ -430,21 +444,21 @@ def test_wrong_cost_is_found():
     ],
 )
 def test_hint_names_the_kind_of_mistake(mistake, words):
-    assert words in cr.gradcheck(Planted(network(), mistake), *data(3, 2)).reason
+    assert words in cr.gradcheck(Planted(network(), mistake), *data(3, 2)).diagnosis
 
 
 def test_one_wrong_entry_is_the_only_one():
     report = cr.gradcheck(Planted(network(), one_entry), *data(3, 2))
-    assert (report.worst.layer, report.worst.name, report.worst.j, report.worst.k) == (2, "W", 2, 4)
+    assert spot(report.worst) == (2, "W", 2, 4)
     assert report.worst.analytic == pytest.approx(1.01 * report.worst.numeric, rel=1e-6)
-    large = [part > 1e-6 for part in [*report.errors_W[1:], *report.errors_b[1:]]]
+    large = [part > 1e-6 for part in report.errors.values()]
     assert sum(int(part.sum()) for part in large) == 1
-    assert "1 of 46 derivatives" in report.reason
-    assert "times" not in report.reason
+    assert "1 of 46 derivatives" in report.diagnosis
+    assert "times" not in report.diagnosis
 
 
 def test_no_layer_is_above_the_last():
-    assert "Layers above" not in cr.gradcheck(Planted(network(), clipped), *data(3, 2)).reason
+    assert "Layers above" not in cr.gradcheck(Planted(network(), clipped), *data(3, 2)).diagnosis
 
 
 # The tolerances
@@ -481,8 +495,8 @@ def test_tolerance_of_differences(place, factor):
 
         return cr.gradcheck(Planted(net, add), X, Y)
 
-    assert "the reference" in mistake(0.8).reason
-    assert "the differences of the cost" in mistake(1.2).reason
+    assert "the reference" in mistake(0.8).diagnosis
+    assert "the differences of the cost" in mistake(1.2).diagnosis
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -532,12 +546,11 @@ def test_two_costs_per_parameter_and_steps_relative_to_it():
 
 def rounding(net, X, Y, u=2.0**-53):
     """The bounds of rounding, per parameter, and the deviation of the cost."""
-    theta = room._Parameters(net, cr.MSE())
-    _, _, bound, deviation = room._reference(theta, X, Y, u)
+    theta = parameters_room.NetworkParameters(net, cr.MSE())
+    _, _, bound, deviation = rounding_room.reference_gradient(theta, X, Y, u)
     parts = {"W": [None], "b": [None]}
-    for l in range(1, net.L + 1):
-        for name, part in parts.items():
-            part.append(theta.part(bound, l, name))
+    for block in theta.blocks:
+        parts[block.kind].append(theta.part(bound, block))
     return parts["W"], parts["b"], deviation
 
 
@@ -620,7 +633,7 @@ def test_small_error_is_found_in_every_layer(name):
     X, Y = data(3, 2, 30)
     planted = Planted(network((name, name, "identity"), (5, 4, 2)), in_float32)
     report = cr.gradcheck(planted, X, Y)
-    assert [c.layer for c in report.layers if not c.passed] == [1, 2, 3]
+    assert failed_layers(report) == [1, 2, 3]
 
 
 def test_curvature_and_jump_are_those_of_the_activations():
@@ -628,9 +641,11 @@ def test_curvature_and_jump_are_those_of_the_activations():
     for name, (_, df) in reference.ACTIVATIONS.items():
         slope = df(z)
         jump = np.abs(np.diff(slope)).max()
-        assert room.JUMP.get(name, 0) == pytest.approx(jump if jump > 0.1 else 0, abs=1e-12)
+        assert parameters_room.JUMP.get(name, 0) == pytest.approx(
+            jump if jump > 0.1 else 0, abs=1e-12
+        )
         curvature = np.abs(np.gradient(slope, z)).max() if jump < 0.1 else 0
-        assert room.CURVATURE.get(name, 0) == pytest.approx(curvature, abs=1e-6)
+        assert rounding_room.CURVATURE.get(name, 0) == pytest.approx(curvature, abs=1e-6)
 
 
 def test_derivatives_too_small_for_float32():
@@ -639,12 +654,12 @@ def test_derivatives_too_small_for_float32():
     # delta^1 = 2e-42 has ten bits left, and is multiplied by x = 1000
     report = cr.gradcheck(net, [[1e3]], [[0.0]])
     assert report.passed
-    assert 1e-6 < report.layers[0].float32_error < 1e-3
+    assert 1e-6 < report.blocks[0].float32_error < 1e-3
 
 
 def test_reference_error_is_relative_to_the_largest_of_the_layer():
     report = cr.gradcheck(Planted(network(dtype="float32"), double), *data(3, 2))
-    for c in report.layers:
+    for c in report.blocks:
         assert c.reference_error == pytest.approx(1)
         assert c.float32_error == pytest.approx(1, rel=1e-5)
 
@@ -665,10 +680,10 @@ def test_parameter_at_a_kink_is_left_out_and_counted(dtype):
     report = cr.gradcheck(*kink_network(dtype))
     assert report.passed, str(report)
     assert (report.kinks, report.n_checked, report.n_parameters) == (3, 6, 9)
-    np.testing.assert_array_equal(np.isnan(report.errors_W[1]), [[True, True], [False, False]])
-    np.testing.assert_array_equal(np.isnan(report.errors_b[1]), [True, False])
-    assert not np.isnan(report.errors_W[2]).any()
-    assert [c.kinks for c in report.layers] == [3, 0]
+    np.testing.assert_array_equal(np.isnan(report.errors["W^1"]), [[True, True], [False, False]])
+    np.testing.assert_array_equal(np.isnan(report.errors["b^1"]), [True, False])
+    assert not np.isnan(report.errors["W^2"]).any()
+    assert [c.kinks for c in report.blocks] == [2, 1, 0, 0]
     assert "3 derivatives left out" in str(report)
 
 
@@ -721,9 +736,9 @@ def test_unit_within_rounding_of_its_kink_may_be_on_or_off(sign):
     for share in (1.1, -1.1):
         report = switch(share)
         assert not report.passed
-        assert [c.layer for c in report.layers if not c.passed] == [1, 2]
+        assert failed_layers(report) == [1, 2]
         # Each of these derivatives alone is above its bound.
-        assert "7 of 13 derivatives" in report.reason
+        assert "7 of 13 derivatives" in report.diagnosis
 
 
 def test_relu_slope_at_zero_is_zero():
@@ -739,7 +754,7 @@ def test_relu_slope_at_zero_is_zero():
 
     report = cr.gradcheck(Planted(net, slope_one_at_zero), X, Y)
     assert not report
-    assert (report.worst.layer, report.worst.name) == (1, "b")
+    assert report.worst.name == "b^1"
 
 
 def test_kink_within_the_step_is_checked_with_a_smaller_one(monkeypatch):
@@ -749,11 +764,11 @@ def test_kink_within_the_step_is_checked_with_a_smaller_one(monkeypatch):
     report = cr.gradcheck(net, X, Y)
     assert report.passed
     assert report.kinks == 0
-    monkeypatch.setattr(room, "SHRINK", (1,))
+    monkeypatch.setattr(differences, "SHRINK", (1,))
     report = cr.gradcheck(net, X, Y)
     assert report.passed
     assert report.kinks == 1
-    assert math.isnan(report.errors_b[1][0])
+    assert math.isnan(report.errors["b^1"][0])
 
 
 def test_only_kinks_do_not_pass():
@@ -762,7 +777,7 @@ def test_only_kinks_do_not_pass():
     report = cr.gradcheck(net, [[1.0]], [[2.0]])
     assert not report
     assert (report.kinks, report.n_checked) == (2, 0)
-    assert report.reason.startswith("No derivative could be held against a difference")
+    assert report.diagnosis.startswith("No derivative could be held against a difference")
 
 
 # Nothing to check, nothing to see
@@ -773,14 +788,14 @@ def test_dead_network_does_not_pass():
     net.b[1] = [-100.0, -100.0]
     report = cr.gradcheck(net, *data(1, 2))
     assert not report
-    assert report.reason.startswith("Every derivative is exactly 0")
+    assert report.diagnosis.startswith("Every derivative is exactly 0")
     assert str(report).splitlines()[-1] == "gradient check: FAILED"
 
 
 def test_cost_zero_does_not_pass():
     net = network()
     X, _ = data(3, 2)
-    assert cr.gradcheck(net, X, net(X)).reason.startswith("Every derivative is exactly 0")
+    assert cr.gradcheck(net, X, net(X)).diagnosis.startswith("Every derivative is exactly 0")
 
 
 def test_one_dead_layer_passes():
@@ -798,7 +813,7 @@ def test_strongly_bent_cost_is_checked_with_smaller_steps(monkeypatch):
     X = 400 * X
     net.W[1] = 0.01 * net.W[1]
     assert cr.gradcheck(net, X, Y).passed
-    monkeypatch.setattr(room, "SHRINK", (1,))
+    monkeypatch.setattr(differences, "SHRINK", (1,))
     assert not cr.gradcheck(net, X, Y).passed  # C''' h^2 is too large for the first step
 
 
@@ -810,7 +825,7 @@ def test_large_cost_at_its_minimum(monkeypatch):
     best = np.linalg.lstsq(np.c_[X, np.ones(40)], Y, rcond=None)[0]
     net.W[1], net.b[1] = best[:2].T, best[2]
     assert cr.gradcheck(net, X, Y).passed
-    monkeypatch.setattr(room, "DEVIATIONS", 1e-3)
+    monkeypatch.setattr(network_check, "DEVIATIONS", 1e-3)
     assert not cr.gradcheck(net, X, Y).passed
 
 
@@ -824,12 +839,12 @@ def test_sample_of_the_parameters():
     assert report.passed
     assert (report.n_checked, report.n_parameters) == (100, 1101)
     assert "random sample of 100 of the parameters" in str(report)
-    for part in [*report.errors_W[1:], *report.errors_b[1:]]:
+    for part in report.errors.values():
         assert (~np.isnan(part)).sum() >= min(8, part.size)
     again = cr.gradcheck(net, X, Y, max_parameters=100)
     other = cr.gradcheck(net, X, Y, max_parameters=100, seed=1)
-    np.testing.assert_array_equal(report.errors_W[1], again.errors_W[1])
-    assert (np.isnan(report.errors_W[1]) != np.isnan(other.errors_W[1])).any()
+    np.testing.assert_array_equal(report.errors["W^1"], again.errors["W^1"])
+    assert (np.isnan(report.errors["W^1"]) != np.isnan(other.errors["W^1"])).any()
     assert cr.gradcheck(net, X, Y, max_parameters=1).n_checked == 1
     assert cr.gradcheck(net, X, Y, max_parameters=1101).n_checked == 1101
     assert "sample of" not in str(cr.gradcheck(net, X, Y, max_parameters=1101))
@@ -845,31 +860,32 @@ def test_report():
     assert isinstance(report, cr.GradientCheck)
     assert bool(report) is report.passed is True
     assert 0 < report.seconds < 60
-    assert report.network == str(net)
-    assert [c.kind for c in report.layers] == ["12 x 11 relu", "4 x 12 sigmoid", "2 x 4 identity"]
-    assert report.errors_W[0] is report.errors_b[0] is None
-    assert [part.shape for part in report.errors_W[1:]] == [(12, 11), (4, 12), (2, 4)]
-    assert [part.shape for part in report.errors_b[1:]] == [(12,), (4,), (2,)]
-    largest = max(np.nanmax(part) for part in [*report.errors_W[1:], *report.errors_b[1:]])
-    assert report.max_error == largest == max(c.max_error for c in report.layers)
+    assert report.subject == str(net)
+    shapes = [(12, 11), (12,), (4, 12), (4,), (2, 4), (2,)]
+    assert [c.shape for c in report.blocks] == shapes
+    assert [part.shape for part in report.errors.values()] == shapes
+    assert list(report.errors) == [c.name for c in report.blocks]
+    largest = max(np.nanmax(part) for part in report.errors.values())
+    assert report.max_error == largest == max(c.max_error for c in report.blocks)
     worst = report.worst
-    errors = {"W": report.errors_W, "b": report.errors_b}[worst.name][worst.layer]
-    assert errors[(worst.j - 1, worst.k and worst.k - 1)[: errors.ndim]] == largest
+    assert report.errors[worst.name][worst.index] == largest
     g = net.copy(dtype="float64").gradient(X, Y)
-    derivative = {"W": g.dW, "b": g.db}[worst.name][worst.layer]
-    assert derivative[(worst.j - 1, worst.k and worst.k - 1)[: errors.ndim]] == worst.analytic
+    derivative = {"W": g.dW, "b": g.db}[worst.kind][worst.layer]
+    assert derivative[worst.index] == worst.analytic
     with pytest.raises(dataclasses.FrozenInstanceError):
         report.passed = False
     with pytest.raises(ValueError, match="read-only"):
-        report.errors_W[1][0, 0] = 0
+        report.errors["W^1"][0, 0] = 0
 
 
 def test_places_are_named_as_everywhere():
-    assert str(room.Place(1, "W", 2, 1, 0.0, 0.0)) == "dC/dw^1_2,1"
-    assert str(room.Place(1, "W", 9, 9, 0.0, 0.0)) == "dC/dw^1_9,9"
-    assert str(room.Place(2, "W", 17, 4, 0.0, 0.0)) == "dC/dw^2_17,4"
-    assert str(room.Place(3, "W", 4, 10, 0.0, 0.0)) == "dC/dw^3_4,10"
-    assert str(room.Place(3, "b", 12, None, 0.0, 0.0)) == "dC/db^3_12"
+    def written(layer, kind, *index):
+        return str(report_room.Place(f"{kind}^{layer}", index, 0.0, 0.0, layer, kind))
+
+    assert written(1, "W", 1, 0) == "dC/dw^1_2,1"
+    assert written(3, "W", 3, 9) == "dC/dw^3_4,10"
+    assert written(3, "b", 11) == "dC/db^3_12"
+    assert str(report_room.Place("fc1.weight", (3, 0), 0.0, 0.0)) == "dC/d fc1.weight[3, 0]"
 
 
 def test_table():
@@ -883,12 +899,11 @@ def test_table():
         text = str(report)
         assert text.isascii()
         assert max(map(len, text.splitlines())) <= 80
-        for c in report.layers:
-            row = next(line for line in text.splitlines() if line.startswith(f"{c.layer:5}  "))
-            assert row.split()[1:5] == c.kind.split()
+        for c in report.blocks:
+            row = next(line for line in text.splitlines() if line.startswith(f"{c.name} "))
             assert f"{c.max_error:.1e}" in row
             assert row.endswith("<-") is not c.passed
-        assert ("float32" in text) is (report.layers[0].float32_error is not None)
+        assert ("float32" in text) is (report.blocks[0].float32_error is not None)
         assert "(C(theta + h) - C(theta - h)) / 2h" in text
         words = "PASSED" if report.passed else "FAILED"
         assert text.splitlines()[-1].startswith(f"gradient check: {words}")
@@ -896,7 +911,7 @@ def test_table():
     passed = cr.gradcheck(network(("tanh", "identity"), (90, 1), 9), *data(9, 1))
     assert "gradient check: PASSED, 991 derivatives, worst" in str(passed)
     assert f" {passed.max_error:.1e} at dC/d" in str(passed)
-    assert room._count(4929, "derivative") == "4 929 derivatives"
+    assert report_room.count(4929, "derivative") == "4 929 derivatives"
     assert "on 1 sample is" in str(cr.gradcheck(network(), *data(3, 2, 1)))
     assert "sample of 7 of" in str(cr.gradcheck(*kink_network(), max_parameters=7))
 

@@ -598,7 +598,7 @@ def _score(A: Any, Y: Matrix, classes: list[str] | None, target: str) -> str:
 
 def _verdict(check: GradientCheck) -> str:
     if not check.passed:
-        return f"FAILED: {check.reason}"
+        return f"FAILED: {check.diagnosis}"
     sample = f" of {check.n_parameters}" if check.n_checked < check.n_parameters else ""
     return (
         f"passed: {check.n_checked}{sample} derivatives on {check.samples} rows agree with finite "

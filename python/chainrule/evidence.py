@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import reference
-from .gradcheck import CURVATURE, SHRINK, STEP
+from .gradcheck.differences import SHRINK, STEP
+from .gradcheck.rounding import CURVATURE
 from .trace import Trace
 
 Array = NDArray[Any]

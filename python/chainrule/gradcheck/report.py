@@ -1,0 +1,197 @@
+"""What a gradient check found: the verdict, the diagnosis, the errors, and how they are printed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One derivative, in the block `name` ("W^2", "b^1", "theta", "fc1.weight") at `index`.
+
+    `analytic` is what the gradient under test says, `numeric` what it was held against. `index`
+    counts from 0 as in Python; in a network's W^l_jk and b^l_j, `j` and `k` count from 1 as in the
+    lecture (None where there is no such index).
+    """
+
+    name: str
+    index: tuple[int, ...]
+    analytic: float
+    numeric: float
+    layer: int | None = None
+    kind: str = ""
+
+    @property
+    def j(self) -> int | None:
+        return self.index[0] + 1 if self.kind else None
+
+    @property
+    def k(self) -> int | None:
+        return self.index[1] + 1 if self.kind == "W" else None
+
+    def __str__(self) -> str:
+        if self.kind == "W":
+            return f"dC/dw^{self.layer}_{self.j},{self.k}"
+        if self.kind == "b":
+            return f"dC/db^{self.layer}_{self.j}"
+        return f"dC/d {self.name}[{', '.join(map(str, self.index))}]"
+
+
+@dataclass(frozen=True)
+class BlockCheck:
+    """What was found in one block: W^l or b^l of a network, or a named array of foreign code.
+
+    Attributes
+    ----------
+    name, layer, kind, shape
+        "W^2", 2, "W", (n_2, n_1); layer is None and kind "" in foreign code.
+    n_checked, kinks
+        How many derivatives were held against differences, and how many were left out because of
+        a kink within reach.
+    max_error
+        The largest error against differences, as in `GradientCheck`.
+    ulp
+        The largest error against the exact oracle (reference, complex step), in units in the last
+        place of the block's largest derivative; None where there is no exact oracle.
+    complex_error
+        The largest relative error against the complex step; None where it was not taken.
+    reference_error, float32_error
+        The largest distance from the reference divided by the block's largest derivative: of
+        backpropagation in float64, and of a float32 network's own gradient. None where there is no
+        reference, or no float32.
+    passed
+        Whether all is well in this block.
+    """
+
+    name: str
+    layer: int | None
+    kind: str
+    shape: tuple[int, ...]
+    n_checked: int
+    kinks: int
+    max_error: float
+    ulp: float | None = None
+    complex_error: float | None = None
+    reference_error: float | None = None
+    float32_error: float | None = None
+    passed: bool = True
+
+    @property
+    def n_parameters(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class GradientCheck:
+    """The report of `gradcheck`: true when the check passed, and prints as a table.
+
+    Attributes
+    ----------
+    passed, diagnosis
+        The verdict; and what is wrong, where, and what mistake it looks like (empty when passed).
+    max_error
+        The largest |analytic - difference| / (|analytic| + 0.01 max(1, |g|_inf)).
+    max_ulp
+        The largest error against the exact oracle in units in the last place (see `BlockCheck`);
+        None where there is none.
+    worst
+        Its place; when the check failed, the place of the mistake.
+    blocks
+        One `BlockCheck` for each W^l and b^l, or for each array of foreign code.
+    errors
+        All such errors by the name of the block, in its shape; NaN where no difference was taken.
+    n_parameters, n_checked, kinks
+        How many there are, how many were held against differences, and how many were left out
+        because a relu unit changes its sign within one.
+    seconds, subject, samples
+        How long it took; what was checked, on how many rows (None where that is not known).
+    oracles
+        What it was held against, a line for each.
+    notes
+        What else there is to know, a sentence for each.
+    """
+
+    passed: bool
+    diagnosis: str
+    max_error: float
+    max_ulp: float | None
+    worst: Place
+    blocks: tuple[BlockCheck, ...]
+    errors: dict[str, Array] = field(repr=False)
+    n_parameters: int
+    n_checked: int
+    kinks: int
+    seconds: float
+    subject: str
+    samples: int | None
+    oracles: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __str__(self) -> str:
+        lines = [*textwrap.wrap(self.subject, 80), *self.oracles, "", *self._table(), ""]
+        if self.n_checked + self.kinks < self.n_parameters:
+            sample = thousands(self.n_checked + self.kinks)
+            lines.append(f"Differences at a random sample of {sample} of the parameters.")
+        if self.kinks:
+            kinks = count(self.kinks, "derivative")
+            lines.append(f"{kinks} left out: a relu unit changes its sign within +-h.")
+        for note in self.notes:
+            lines += textwrap.wrap(note, 80)
+        lines += textwrap.wrap(self.diagnosis, 80)
+        return "\n".join([*lines, self.verdict])
+
+    @property
+    def verdict(self) -> str:
+        """The last line of the report."""
+        place = "" if self.worst.analytic == self.worst.numeric else f" at {self.worst}"
+        if not self.passed:
+            return f"gradient check: FAILED{place}"
+        derivatives = count(self.n_checked, "derivative")
+        line = ""
+        for words in ("worst relative error", "worst error", "worst"):
+            line = f"gradient check: PASSED, {derivatives}, {words} {self.max_error:.1e}{place}"
+            if len(line) <= 80:
+                break
+        return line
+
+    def _table(self) -> list[str]:
+        columns: list[tuple[str, Callable[[BlockCheck], str]]] = [
+            ("kinks", lambda b: str(b.kinks) if b.kinks else ""),
+            ("differences", lambda b: f"{b.max_error:.1e}"),
+            ("complex step", lambda b: _error(b.complex_error)),
+            ("reference", lambda b: _error(b.reference_error)),
+            ("ulp", lambda b: "" if b.ulp is None else f"{b.ulp:.2g}"),
+            ("float32", lambda b: _error(b.float32_error)),
+        ]
+        shown = [(head, text) for head, text in columns if any(text(b) for b in self.blocks)]
+        width = max(8, *(len(b.name) for b in self.blocks))
+        lines = [f"{'':{width}} {'checked':>9}  " + "  ".join(head for head, _ in shown)]
+        for b in self.blocks:
+            cells = "  ".join(f"{text(b):>{len(head)}}" for head, text in shown)
+            lines.append(
+                f"{b.name:{width}} {thousands(b.n_checked):>9}  {cells}{'' if b.passed else '  <-'}"
+            )
+        return lines
+
+
+def _error(value: float | None) -> str:
+    return "" if value is None else f"{value:.1e}"
+
+
+def thousands(n: int) -> str:
+    return f"{n:,}".replace(",", " ")
+
+
+def count(n: int, noun: str) -> str:
+    return f"{thousands(n)} {noun}{'' if n == 1 else 's'}"
