@@ -313,7 +313,7 @@ double peak_of(int threads, double seconds) {
 // A step inside one fit, as in training: epochs of one batch; rate 1e-30 leaves the weights.
 template <class T>
 Timing step_of(Problem<T>& p, double seconds) {
-  chainrule::Trainer<T> trainer(p.net, 1e-30, 0);
+  chainrule::Trainer<T> trainer(p.net, chainrule::sgd(1e-30, 0));
   constexpr int kSteps = 8;
   const chainrule::Plan plan{kSteps, p.m, false, 0, 0};
   Timing step = time_of(seconds, [&] { trainer.fit(p.data(), {nullptr, nullptr, 0}, plan, {}); });
@@ -493,9 +493,8 @@ int growth(const Options& o) {
       const chainrule::Plan plan{1, o.batch, shuffle, 1, 0};
       std::ofstream("/proc/self/clear_refs") << "5";  // puts the mark down
       const double before = memory("VmRSS:");
-      chainrule::Trainer<T> trainer(problem.net, 1e-30, 0);
-      announced = static_cast<double>(trainer.fit_bytes(rows, plan)) +
-                  static_cast<double>(problem.net.layout.size * sizeof(T));  // its velocity
+      chainrule::Trainer<T> trainer(problem.net, chainrule::sgd(1e-30, 0));
+      announced = static_cast<double>(trainer.fit_bytes(rows, plan));
       const Timing t =
           time_of(o.seconds, [&] { trainer.fit(problem.data(), {nullptr, nullptr, 0}, plan, {}); });
       ns[shuffle ? 1 : 0] = t.median / rows * 1e9;

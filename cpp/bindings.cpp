@@ -179,19 +179,38 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name) {
 
   py::class_<Training<T>> trainer(m, trainer_name);
   trainer
-      .def(py::init([](const py::object& owner, double learning_rate, double momentum,
-                       const std::string& reduction) {
+      .def(py::init([](const py::object& owner, const std::string& rule, double learning_rate,
+                       double momentum, double smoothing, double epsilon, double shrink,
+                       double grow, double least, double most, double weight_decay,
+                       double clip_value, double clip_norm, const std::string& reduction) {
              Net& net = owner.cast<Net&>();
+             const Optimizer optimizer{
+                 rule_named(rule), learning_rate, momentum, smoothing, epsilon,
+                 shrink,           grow,          least,    most,      weight_decay,
+                 clip_value,       clip_norm};
              return std::unique_ptr<Training<T>>(
                  new Training<T>{owner, net, reduction_named(reduction),
-                                 Trainer<T>(net, learning_rate, momentum, &net.workspace)});
+                                 Trainer<T>(net, optimizer, &net.workspace)});
            }),
-           "net"_a, "learning_rate"_a, "momentum"_a, "reduction"_a = "mean")
-      .def_property_readonly("velocity",
+           "net"_a, py::kw_only(), "rule"_a, "learning_rate"_a, "momentum"_a = 0.0,
+           "smoothing"_a = 0.0, "epsilon"_a = 0.0, "shrink"_a = 0.0, "grow"_a = 0.0,
+           "least"_a = 0.0, "most"_a = 0.0, "weight_decay"_a = 0.0,
+           "clip_value"_a = std::numeric_limits<double>::infinity(),
+           "clip_norm"_a = std::numeric_limits<double>::infinity(), "reduction"_a = "mean")
+      .def_property_readonly("state",
                              [](const py::object& self) {
-                               return view(self.template cast<Training<T>&>().trainer.velocity(),
-                                           self);
+                               auto& trainer = self.template cast<Training<T>&>().trainer;
+                               py::list arrays;
+                               for (int k = 0; k < trainer.states(); ++k)
+                                 arrays.append(view(trainer.state(k), self));
+                               return arrays;
                              })
+      .def_property(
+          "steps", [](const Training<T>& self) { return self.trainer.steps(); },
+          [](Training<T>& self, std::int64_t steps) { self.trainer.set_steps(steps); })
+      .def_property(
+          "learning_rate", [](const Training<T>& self) { return self.trainer.learning_rate(); },
+          [](Training<T>& self, double rate) { self.trainer.set_learning_rate(rate); })
       .def(
           "step",
           [](Training<T>& self, const Array<T>& X, const Array<T>& Y) {

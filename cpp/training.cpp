@@ -1,8 +1,10 @@
 #include "training.hpp"
 
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <stdexcept>
 
 namespace chainrule {
 namespace {
@@ -15,6 +17,17 @@ constexpr double kMostStepsPerLook = 1000;
 
 // Bytes of a workspace that stay with the network; larger ones go back to the system.
 constexpr std::ptrdiff_t kMostKept = 128 << 20;
+
+struct RuleName {
+  const char* name;
+  int states;
+};
+
+constexpr std::array<RuleName, static_cast<std::size_t>(Rule::count)> kRules = {{
+#define CHAINRULE_ROW(name, states) {#name, states},
+    CHAINRULE_RULES(CHAINRULE_ROW)
+#undef CHAINRULE_ROW
+}};
 
 // Work between two copies of theta, for each parameter: a copy costs about 40.
 constexpr double kFlopsPerKeep = 2000;
@@ -64,13 +77,32 @@ void permutation(std::uint64_t seed, std::uint64_t epoch, std::int64_t* order, s
   }
 }
 
+Rule rule_named(const std::string& name) {
+  std::string allowed;
+  for (std::size_t i = 0; i < kRules.size(); ++i) {
+    if (name == kRules[i].name) return static_cast<Rule>(i);
+    allowed += (i == 0 ? "" : ", ") + std::string(kRules[i].name);
+  }
+  throw std::invalid_argument("rule: \"" + name + "\" is unknown; allowed: " + allowed);
+}
+
+int Optimizer::states() const { return kRules[static_cast<std::size_t>(rule)].states; }
+
+Optimizer sgd(double learning_rate, double momentum) {
+  Optimizer optimizer;
+  optimizer.rule = momentum == 0 ? Rule::sgd : Rule::momentum;
+  optimizer.learning_rate = learning_rate;
+  optimizer.momentum = momentum;
+  return optimizer;
+}
+
 template <class T>
-Trainer<T>::Trainer(Network<T>& net, double learning_rate, double momentum, Workspace<T>* workspace)
-    : net_(net),
-      learning_rate_(static_cast<T>(learning_rate)),
-      momentum_(static_cast<T>(momentum)),
-      velocity_(net.layout.size),
-      space_(workspace != nullptr ? *workspace : own_) {}
+Trainer<T>::Trainer(Network<T>& net, const Optimizer& optimizer, Workspace<T>* workspace)
+    : net_(net), optimizer_(optimizer), space_(workspace != nullptr ? *workspace : own_) {
+  for (int k = 0; k < optimizer.states(); ++k) state_[k].reset(net.layout.size);
+  if (optimizer.rule == Rule::rprop)
+    std::fill_n(state_[1].data(), net.layout.size, static_cast<T>(optimizer.learning_rate));
+}
 
 template <class T>
 Passes<T>& Trainer<T>::passes(std::ptrdiff_t batch_rows) {
@@ -86,29 +118,98 @@ Passes<T>& Trainer<T>::passes(std::ptrdiff_t batch_rows) {
 }
 
 template <class T>
-void Trainer<T>::descend(std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
-  T* velocity = momentum_ == T(0) ? nullptr : velocity_.data() + at;
-  if (!kernels<T>().descend(net_.theta.data() + at, velocity, g, n, learning_rate_, momentum_))
-    theta_finite_ = false;
+Update<T> Trainer<T>::update(double scale) const {
+  const Optimizer& o = optimizer_;
+  const bool corrects = o.rule == Rule::adam || o.rule == Rule::adamw;
+  const auto t = static_cast<double>(steps_ + 1);
+  const auto lost = [&](double beta) { return corrects ? 1 - std::pow(beta, t) : 1; };
+  const auto of = [](double x) { return static_cast<T>(x); };
+  return {o.rule,
+          of(o.learning_rate),
+          of(o.weight_decay),
+          of(o.momentum),
+          of(1 - o.momentum),
+          of(1 - o.smoothing),
+          of(o.epsilon),
+          of(1 / lost(o.momentum)),
+          of(1 / std::sqrt(lost(o.smoothing))),
+          of(o.shrink),
+          of(o.grow),
+          of(o.least),
+          of(o.most),
+          of(scale),
+          of(o.clip_value)};
+}
+
+template <class T>
+void Trainer<T>::descend(const Update<T>& update, std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
+  T* state[kMostStates] = {};
+  for (int k = 0; k < optimizer_.states(); ++k) state[k] = state_[k].data() + at;
+  if (!kernels<T>().update(update, net_.theta.data() + at, state, g, n)) theta_finite_ = false;
+}
+
+// The length of a gradient, in blocks in order: the same for any number of threads.
+template <class T>
+double norm(const T* g, std::ptrdiff_t n) {
+  double sum = 0;
+  for (std::ptrdiff_t from = 0; from < n; from += kSampleBlock) {
+    double block = 0;
+    for (std::ptrdiff_t i = from; i < std::min(n, from + kSampleBlock); ++i)
+      block += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+    sum += block;
+  }
+  return std::sqrt(sum);
+}
+
+template <class T>
+template <class Interrupted>
+Outcome Trainer<T>::one_step(const Team& team, Passes<T>& passes, const Batch<T>& batch,
+                             const Interrupted& interrupted) {
+  Outcome outcome{};
+  if (std::isinf(optimizer_.clip_norm)) {  // each piece of the gradient is used as it comes
+    const Update<T> now = update();
+    outcome = passes.backpropagate(
+        team, batch,
+        [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) { descend(now, at, g, n); },
+        interrupted);
+  } else {
+    Buffer<T>& whole = space_.gradient;
+    if (whole.size() == 0) whole.reset(net_.layout.size);
+    outcome = passes.backpropagate(
+        team, batch,
+        [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
+          std::copy_n(g, n, whole.data() + at);
+        },
+        interrupted);
+    if (!outcome.stopped) {
+      const double length = norm(whole.data(), whole.size());
+      const Update<T> now =
+          update(length > optimizer_.clip_norm ? optimizer_.clip_norm / length : 1.0);
+      const int parts = whole.size() < kShareTheta ? 1 : team.size();
+      team.for_each(parts, [&](int part, int) {
+        const Range mine = share(whole.size(), kThetaGrain, part, parts);
+        if (mine.size() > 0) descend(now, mine.begin, whole.data() + mine.begin, mine.size());
+      });
+    }
+  }
+  if (!outcome.stopped) ++steps_;
+  return outcome;
 }
 
 template <class T>
 double Trainer<T>::step(const Data<T>& batch) {
   Passes<T>& passes = this->passes(batch.m);
   Outcome outcome{};
-  const auto program = [&](const Team& team) {
-    outcome = passes.backpropagate(
-        team, batch.as_batch(),
-        [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) { descend(at, g, n); },
-        [] { return false; });
-  };
-  parallel(space_.threads, program);
+  parallel(space_.threads, [&](const Team& team) {
+    outcome = one_step(team, passes, batch.as_batch(), [] { return false; });
+  });
   return outcome.cost;
 }
 
 template <class T>
 std::ptrdiff_t Trainer<T>::fit_bytes(std::ptrdiff_t m, const Plan& plan) {
-  const std::ptrdiff_t snapshots = (momentum_ == T(0) ? 1 : 2) * net_.layout.size;
+  const bool clips = !std::isinf(optimizer_.clip_norm);
+  const std::ptrdiff_t snapshots = (1 + optimizer_.states() + (clips ? 1 : 0)) * net_.layout.size;
   return passes(std::min(plan.batch_size, m)).bytes() +
          snapshots * static_cast<std::ptrdiff_t>(sizeof(T)) +
          (plan.shuffle ? m : 0) * static_cast<std::ptrdiff_t>(sizeof(std::int64_t));
@@ -124,10 +225,12 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
     validating = std::make_unique<Passes<T>>(net_, validation.m, space_.threads, false);
   Buffer<std::int64_t> order(plan.shuffle ? data.m : 0);
   Buffer<T>& start_theta = space_.start_theta;
-  Buffer<T>& start_velocity = space_.start_velocity;
+  auto& start_state = space_.start_state;
   if (start_theta.size() == 0) start_theta.reset(net_.layout.size);
-  const bool moving = momentum_ != T(0);
-  if (moving && start_velocity.size() == 0) start_velocity.reset(net_.layout.size);
+  const int states = optimizer_.states();
+  for (int k = 0; k < states; ++k)
+    if (start_state[k].size() == 0) start_state[k].reset(net_.layout.size);
+  std::int64_t start_steps = steps_;
   Report report;
 
   auto polled = std::chrono::steady_clock::now();
@@ -144,8 +247,6 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
     interrupted = observer.poll && observer.poll();
     return interrupted;
   };
-  const auto finish = [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) { descend(at, g, n); };
-
   // The cost of an epoch is that of all its rows: a sum of sums, or a mean of means.
   const bool whole_sum = data.reduction == Reduction::sum;
 
@@ -156,8 +257,9 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
       team.for_each(parts, [&](int part, int) {
         const Range mine = share(net_.layout.size, kThetaGrain, part, parts);
         keep(net_.theta, start_theta, mine);
-        if (moving) keep(velocity_, start_velocity, mine);
+        for (int k = 0; k < states; ++k) keep(state_[k], start_state[k], mine);
       });
+      start_steps = steps_;
     };
     const auto run_epoch = [&](int epoch) {
       if (plan.shuffle)
@@ -175,7 +277,7 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
           batch.X += from * net_.n(0);
           batch.Y += from * net_.n(net_.L());
         }
-        const Outcome outcome = passes.backpropagate(team, batch, finish, poll);
+        const Outcome outcome = one_step(team, passes, batch, poll);
         total.cost += (whole_sum ? 1 : static_cast<double>(m)) * outcome.cost;
         total.stopped = outcome.stopped;
       }
@@ -202,7 +304,9 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
       const bool diverged = !interrupted && (total.stopped || !representable<T>(total.cost));
       if (diverged || !theta_finite_) {
         std::copy_n(start_theta.data(), net_.layout.size, net_.theta.data());
-        if (moving) std::copy_n(start_velocity.data(), net_.layout.size, velocity_.data());
+        for (int k = 0; k < states; ++k)
+          std::copy_n(start_state[k].data(), net_.layout.size, state_[k].data());
+        steps_ = start_steps;
         for (int again = kept; again < epoch && !interrupted; ++again) run_epoch(again);
         report.stopped = interrupted ? Stopped::interrupted : Stopped::diverged;
         return;
@@ -227,7 +331,8 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
   if (passes.bytes() > kMostKept) {
     space_.passes.reset();
     space_.start_theta.reset(0);
-    space_.start_velocity.reset(0);
+    for (Buffer<T>& state : space_.start_state) state.reset(0);
+    space_.gradient.reset(0);
   }
   return report;
 }

@@ -4,7 +4,9 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "passes.hpp"
@@ -15,6 +17,24 @@ namespace chainrule {
 std::uint64_t random_bits(std::uint64_t seed, std::uint64_t stream, std::uint64_t counter);
 void uniform(std::uint64_t seed, std::uint64_t stream, double* out, std::ptrdiff_t size);  // [0, 1)
 void permutation(std::uint64_t seed, std::uint64_t epoch, std::int64_t* order, std::ptrdiff_t m);
+
+// An update rule with its numbers, named as in PyTorch.
+struct Optimizer {
+  Rule rule = Rule::sgd;
+  double learning_rate = 0.01;
+  double momentum = 0;   // mu; beta_1 of adam, adamw
+  double smoothing = 0;  // alpha of rmsprop; beta_2 of adam, adamw
+  double epsilon = 0;
+  double shrink = 0, grow = 0;  // eta- and eta+ of rprop
+  double least = 0, most = 0;   // its bounds of a step
+  double weight_decay = 0;
+  double clip_value = std::numeric_limits<double>::infinity();  // of each slope
+  double clip_norm = std::numeric_limits<double>::infinity();   // of the whole gradient
+
+  int states() const;
+};
+Rule rule_named(const std::string& name);  // std::invalid_argument lists the names
+Optimizer sgd(double learning_rate, double momentum);
 
 struct Plan {
   int epochs;
@@ -45,15 +65,15 @@ struct Workspace {
   std::unique_ptr<Passes<T>> passes;
   std::ptrdiff_t rows = 0;
   int threads = 0;
-  Buffer<T> start_theta, start_velocity;
+  Buffer<T> start_theta, start_state[kMostStates];
+  Buffer<T> gradient;  // all of it, where its norm is wanted
 };
 
 template <class T>
 class Trainer {
  public:
   // With a workspace of its own, or one that nobody uses at the same time.
-  Trainer(Network<T>& net, double learning_rate, double momentum,
-          Workspace<T>* workspace = nullptr);
+  Trainer(Network<T>& net, const Optimizer& optimizer, Workspace<T>* workspace = nullptr);
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
@@ -63,15 +83,27 @@ class Trainer {
              const Observer& observer);
   // Bytes that a fit of m rows holds beside theta, the optimiser's state, and the costs it reports.
   std::ptrdiff_t fit_bytes(std::ptrdiff_t m, const Plan& plan);
-  Buffer<T>& velocity() { return velocity_; }
+  // The optimiser's state: its arrays (see CHAINRULE_RULES) and the number of steps done.
+  int states() const { return optimizer_.states(); }
+  Buffer<T>& state(int k) { return state_[k]; }
+  std::int64_t steps() const { return steps_; }
+  void set_steps(std::int64_t steps) { steps_ = steps; }
+  double learning_rate() const { return optimizer_.learning_rate; }
+  void set_learning_rate(double rate) { optimizer_.learning_rate = rate; }
 
  private:
   Passes<T>& passes(std::ptrdiff_t batch_rows);
-  void descend(std::ptrdiff_t at, const T* g, std::ptrdiff_t n);
+  Update<T> update(double scale = 1) const;  // the numbers of the step to come
+  void descend(const Update<T>& update, std::ptrdiff_t at, const T* g, std::ptrdiff_t n);
+  // One pass and one step of it; theta_finite_ tells whether all of theta is finite still.
+  template <class Interrupted>
+  Outcome one_step(const Team& team, Passes<T>& passes, const Batch<T>& batch,
+                   const Interrupted& interrupted);
 
   Network<T>& net_;
-  T learning_rate_, momentum_;
-  Buffer<T> velocity_;
+  Optimizer optimizer_;
+  Buffer<T> state_[kMostStates];
+  std::int64_t steps_ = 0;
   Workspace<T> own_;
   Workspace<T>& space_;
   std::atomic<bool> theta_finite_{true};

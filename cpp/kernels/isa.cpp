@@ -44,7 +44,7 @@ constexpr Kernels<T> kTable = {
     mse<T>,
     mse_columns<T>,
     add<T>,
-    descend<T>,
+    update<T>,
     fma_peak<T>,
 };
 

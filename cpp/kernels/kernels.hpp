@@ -41,6 +41,42 @@ enum class Function : int {
       count
 };
 
+// One row per update rule: its name, and how many arrays like theta are its state.
+#define CHAINRULE_RULES(ROW) \
+  ROW(sgd, 0)                \
+  ROW(momentum, 1)           \
+  ROW(nesterov, 1)           \
+  ROW(rmsprop, 1)            \
+  ROW(rmsprop_momentum, 2)   \
+  ROW(adam, 2)               \
+  ROW(adamw, 2)              \
+  ROW(rprop, 2)
+
+enum class Rule : int {
+#define CHAINRULE_ROW(name, states) name,
+  CHAINRULE_RULES(CHAINRULE_ROW)
+#undef CHAINRULE_ROW
+      count
+};
+constexpr int kMostStates = 2;
+
+// The numbers of a rule at one step; what each rule does with them is in optimizer.inl.
+template <class T>
+struct Update {
+  Rule rule;
+  T rate;         // learning rate
+  T decay;        // weight decay
+  T momentum;     // mu
+  T gain;         // 1 - beta_1 of adam, adamw
+  T smooth_gain;  // 1 - alpha of rmsprop, 1 - beta_2 of adam, adamw
+  T epsilon;
+  T correct;         // 1 / (1 - beta_1^t)
+  T smooth_correct;  // 1 / sqrt(1 - beta_2^t)
+  T shrink, grow;    // of rprop: eta-, eta+
+  T least, most;     // of rprop: bounds of a step
+  T scale, clip;     // the slope is multiplied by the one, then cut at +- the other
+};
+
 // Every buffer that a kernel writes has rows padded to kPad bytes and may be written there.
 constexpr std::ptrdiff_t kPad = 64;
 
@@ -112,9 +148,9 @@ struct Kernels {
 
   void (*add)(T* sum, const T* term, std::ptrdiff_t n);  // sum += term
 
-  // (GD) theta -= rate * g; with a velocity: v = momentum * v + g, theta -= rate * v. Returns
+  // (GD) One step of n parameters; `state` are as many arrays as the rule's row says. Returns
   // whether all of theta is finite still.
-  bool (*descend)(T* theta, T* velocity, const T* g, std::ptrdiff_t n, T rate, T momentum);
+  bool (*update)(const Update<T>& u, T* theta, T* const* state, const T* g, std::ptrdiff_t n);
 
   // `rounds` rounds of independent multiply-adds in registers: the roof. Returns the flop count.
   double (*fma_peak)(long rounds, T* sink);

@@ -1,43 +1,144 @@
-// One function per update rule, over flat ranges of parameters.
+// One row per update rule, over flat ranges of parameters: w = theta, g = the slope dC/dtheta, s
+// the state. Square roots and divisions are correctly rounded, and no sum has two products, of
+// which the compiler could fuse the one or the other: so every instruction set has the same bits.
 
-// v = momentum v + dC/dtheta, w = theta. Without a velocity v is the slope itself.
+template <class T, Rule R>
+struct RuleRow;
+
+// (GD) theta = theta - rate dC/dtheta
 template <class T>
-CHAINRULE_INLINE void update(Vec<T>& w, Vec<T>& v, Vec<T> slope, T rate, T momentum) {
-  v = fma<T>(broadcast(momentum), v, slope);
-  w = fma<T>(broadcast(-rate), v, w);  // (GD) theta = theta - rate v
+struct RuleRow<T, Rule::sgd> {
+  static CHAINRULE_INLINE void step(const Update<T>& u, Vec<T>& w, Vec<T>*, Vec<T> g) {
+    w = fma<T>(broadcast(-u.rate), g, w);
+  }
+};
+
+// v = mu v + g, theta = theta - rate v
+template <class T>
+struct RuleRow<T, Rule::momentum> {
+  static CHAINRULE_INLINE void step(const Update<T>& u, Vec<T>& w, Vec<T>* s, Vec<T> g) {
+    s[0] = fma<T>(broadcast(u.momentum), s[0], g);
+    w = fma<T>(broadcast(-u.rate), s[0], w);
+  }
+};
+
+// v = mu v + g, theta = theta - rate (g + mu v)
+template <class T>
+struct RuleRow<T, Rule::nesterov> {
+  static CHAINRULE_INLINE void step(const Update<T>& u, Vec<T>& w, Vec<T>* s, Vec<T> g) {
+    s[0] = fma<T>(broadcast(u.momentum), s[0], g);
+    w = fma<T>(broadcast(-u.rate), fma<T>(broadcast(u.momentum), s[0], g), w);
+  }
+};
+
+// q = alpha q + (1 - alpha) g^2 = q + (1 - alpha) (g^2 - q), which is never negative
+template <class T>
+CHAINRULE_INLINE Vec<T> mean_square(const Update<T>& u, Vec<T> q, Vec<T> g) {
+  return fma<T>(broadcast(u.smooth_gain), fma<T>(g, g, -q), q);
 }
 
-template <class T, bool kVelocity>
-bool descend_by(T* theta, T* velocity, const T* g, std::ptrdiff_t n, T rate, T momentum) {
+// q = alpha q + (1 - alpha) g^2, theta = theta - rate g / (sqrt(q) + eps)
+template <class T>
+struct RuleRow<T, Rule::rmsprop> {
+  static CHAINRULE_INLINE void step(const Update<T>& u, Vec<T>& w, Vec<T>* s, Vec<T> g) {
+    s[0] = mean_square<T>(u, s[0], g);
+    w = fma<T>(broadcast(-u.rate), g / (sqrt<T>(s[0]) + broadcast(u.epsilon)), w);
+  }
+};
+
+// The same with v = mu v + g / (sqrt(q) + eps), theta = theta - rate v
+template <class T>
+struct RuleRow<T, Rule::rmsprop_momentum> {
+  static CHAINRULE_INLINE void step(const Update<T>& u, Vec<T>& w, Vec<T>* s, Vec<T> g) {
+    s[0] = mean_square<T>(u, s[0], g);
+    s[1] = fma<T>(broadcast(u.momentum), s[1], g / (sqrt<T>(s[0]) + broadcast(u.epsilon)));
+    w = fma<T>(broadcast(-u.rate), s[1], w);
+  }
+};
+
+// v = beta_1 v + (1 - beta_1) g, q = beta_2 q + (1 - beta_2) g^2,
+// theta = theta - rate v' / (sqrt(q') + eps) with v' = v / (1 - beta_1^t), q' = q / (1 - beta_2^t)
+template <class T>
+struct RuleRow<T, Rule::adam> {
+  static CHAINRULE_INLINE void step(const Update<T>& u, Vec<T>& w, Vec<T>* s, Vec<T> g) {
+    s[0] = fma<T>(broadcast(u.gain), g - s[0], s[0]);
+    s[1] = mean_square<T>(u, s[1], g);
+    const Vec<T> root = fma<T>(sqrt<T>(s[1]), broadcast(u.smooth_correct), broadcast(u.epsilon));
+    w = fma<T>(broadcast(-(u.rate * u.correct)), s[0] / root, w);
+  }
+};
+
+// adam, after theta = theta - rate decay theta (see `prepare`)
+template <class T>
+struct RuleRow<T, Rule::adamw> : RuleRow<T, Rule::adam> {};
+
+// A step size h for each parameter: times eta+ while the slope keeps its sign, times eta- and no
+// move when it changes; theta = theta - sign(g) h. s[0] is the slope before.
+template <class T>
+struct RuleRow<T, Rule::rprop> {
+  static CHAINRULE_INLINE void step(const Update<T>& u, Vec<T>& w, Vec<T>* s, Vec<T> g) {
+    const Vec<T> zero{}, same = sign<T>(g) * sign<T>(s[0]);
+    const Vec<T> factor = select<T>(same > zero, broadcast(u.grow),
+                                    select<T>(same < zero, broadcast(u.shrink), broadcast(T(1))));
+    s[1] = at_most<T>(at_least<T>(s[1] * factor, u.least), u.most);
+    s[0] = select<T>(same < zero, zero, g);
+    w = w - sign<T>(s[0]) * s[1];
+  }
+};
+
+// What comes before the rule: scale, clip, decay. Weight decay adds to the slope (an L2 penalty of
+// decay / 2 per parameter); adamw takes it from theta instead.
+template <class T, Rule R>
+CHAINRULE_INLINE Vec<T> prepare(const Update<T>& u, Vec<T>& w, Vec<T> g) {
+  g = at_least<T>(at_most<T>(g * broadcast(u.scale), u.clip), -u.clip);
+  if (R == Rule::adamw) {
+    w = fma<T>(broadcast(-(u.rate * u.decay)), w, w);
+    return g;
+  }
+  return fma<T>(broadcast(u.decay), w, g);
+}
+
+template <class T, Rule R, int kStates, bool kPlain>
+bool update_by(const Update<T>& u, T* theta, T* const* state, const T* slope, std::ptrdiff_t n) {
   Int<T> finite = ~Int<T>{};
   const Vec<T> largest = broadcast(Constants<T>::largest);
+  const auto one = [&](std::ptrdiff_t i, const auto& get, const auto& put) CHAINRULE_LAMBDA {
+    Vec<T> w = get(theta + i), g = get(slope + i), s[kStates > 0 ? kStates : 1];
+    for (int k = 0; k < kStates; ++k) s[k] = get(state[k] + i);
+    if (!kPlain) g = prepare<T, R>(u, w, g);
+    RuleRow<T, R>::step(u, w, s, g);
+    put(theta + i, w);
+    for (int k = 0; k < kStates; ++k) put(state[k] + i, s[k]);
+    finite &= abs<T>(w) <= largest;
+  };
   std::ptrdiff_t i = 0;
-  for (; i + kLanes<T> <= n; i += kLanes<T>) {
-    Vec<T> w = load(theta + i);
-    Vec<T> v = kVelocity ? load(velocity + i) : Vec<T>{};
-    update<T>(w, v, load(g + i), rate, momentum);
-    store<T>(theta + i, w);
-    if (kVelocity) store<T>(velocity + i, v);
-    finite &= abs<T>(w) <= largest;
-  }
+  for (; i + kLanes<T> <= n; i += kLanes<T>)
+    one(
+        i, [](const T* p) CHAINRULE_LAMBDA { return load(p); },
+        [](T* p, Vec<T> x) CHAINRULE_LAMBDA { store<T>(p, x); });
   const int rest = static_cast<int>(n - i);
-  if (rest > 0) {
-    Vec<T> w = load_part(theta + i, rest);
-    Vec<T> v = kVelocity ? load_part(velocity + i, rest) : Vec<T>{};
-    update<T>(w, v, load_part(g + i, rest), rate, momentum);
-    store_part<T>(theta + i, w, rest);
-    if (kVelocity) store_part<T>(velocity + i, v, rest);
-    finite &= abs<T>(w) <= largest;
-  }
+  if (rest > 0)
+    one(
+        i, [=](const T* p) CHAINRULE_LAMBDA { return load_part(p, rest); },
+        [=](T* p, Vec<T> x) CHAINRULE_LAMBDA { store_part<T>(p, x, rest); });
   bool all = true;
   for (int lane = 0; lane < kLanes<T>; ++lane) all = all && finite[lane] != 0;
   return all;
 }
 
 template <class T>
-bool descend(T* theta, T* velocity, const T* g, std::ptrdiff_t n, T rate, T momentum) {
-  return velocity != nullptr ? descend_by<T, true>(theta, velocity, g, n, rate, momentum)
-                             : descend_by<T, false>(theta, velocity, g, n, rate, momentum);
+bool update(const Update<T>& u, T* theta, T* const* state, const T* g, std::ptrdiff_t n) {
+  const bool plain = u.decay == 0 && u.scale == 1 && u.clip > Constants<T>::largest;
+  switch (u.rule) {
+#define CHAINRULE_ROW(name, states)                                              \
+  case Rule::name:                                                               \
+    return plain ? update_by<T, Rule::name, states, true>(u, theta, state, g, n) \
+                 : update_by<T, Rule::name, states, false>(u, theta, state, g, n);
+    CHAINRULE_RULES(CHAINRULE_ROW)
+#undef CHAINRULE_ROW
+    default:
+      return false;
+  }
 }
 
 template <class T>

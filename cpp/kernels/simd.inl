@@ -125,6 +125,22 @@ CHAINRULE_INLINE Vec<T> abs(Vec<T> x) {
   return reinterpret_cast<Vec<T>>(reinterpret_cast<Int<T>>(x) & ~sign_bits<T>());
 }
 
+template <class T>
+CHAINRULE_INLINE Vec<T> sqrt(Vec<T> x) {
+  Vec<T> root;
+  for (int lane = 0; lane < kLanes<T>; ++lane)
+    root[lane] = sizeof(T) == 4 ? static_cast<T>(__builtin_sqrtf(static_cast<float>(x[lane])))
+                                : static_cast<T>(__builtin_sqrt(static_cast<double>(x[lane])));
+  return root;
+}
+
+// -1, 0 or 1
+template <class T>
+CHAINRULE_INLINE Vec<T> sign(Vec<T> x) {
+  const Vec<T> zero{}, one = broadcast(T(1));
+  return select<T>(x > zero, one, select<T>(x < zero, -one, zero));
+}
+
 // x with the sign bit of `of` set as well: copysign for an x that is negative only where `of` is.
 template <class T>
 CHAINRULE_INLINE Vec<T> add_sign(Vec<T> x, Vec<T> of) {

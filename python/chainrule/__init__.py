@@ -14,7 +14,7 @@ from .losses import MSE
 from .modelfile import load
 from .network import Network
 from .neuron import Neuron
-from .optimizers import SGD
+from .optimizers import SGD, Adam, AdamW, RMSprop, Rprop
 from .runtime import get_num_threads, info, set_isa, set_num_threads
 from .scaling import Scaling
 from .trace import Gradient, Trace
@@ -23,6 +23,8 @@ from .training import History, Trainer
 __all__ = [
     "MSE",
     "SGD",
+    "Adam",
+    "AdamW",
     "Dense",
     "DivergedError",
     "Explanation",
@@ -32,6 +34,8 @@ __all__ = [
     "History",
     "Network",
     "Neuron",
+    "RMSprop",
+    "Rprop",
     "Scaling",
     "Trace",
     "Trainer",

@@ -51,10 +51,27 @@ class Network64:
 
 class Trainer32:
     def __init__(
-        self, net: Network32, learning_rate: float, momentum: float, reduction: str = "mean"
+        self,
+        net: Network32,
+        *,
+        rule: str,
+        learning_rate: float,
+        momentum: float = 0,
+        smoothing: float = 0,
+        epsilon: float = 0,
+        shrink: float = 0,
+        grow: float = 0,
+        least: float = 0,
+        most: float = 0,
+        weight_decay: float = 0,
+        clip_value: float = ...,
+        clip_norm: float = ...,
+        reduction: str = "mean",
     ) -> None: ...
+    steps: int
+    learning_rate: float
     @property
-    def velocity(self) -> NDArray[np.float32]: ...
+    def state(self) -> list[NDArray[np.float32]]: ...
     def step(self, X: NDArray[Any], Y: NDArray[Any]) -> float: ...
     def try_step(self, X: Any, Y: Any, /) -> float | None: ...
     def fit(
@@ -73,10 +90,27 @@ class Trainer32:
 
 class Trainer64:
     def __init__(
-        self, net: Network64, learning_rate: float, momentum: float, reduction: str = "mean"
+        self,
+        net: Network64,
+        *,
+        rule: str,
+        learning_rate: float,
+        momentum: float = 0,
+        smoothing: float = 0,
+        epsilon: float = 0,
+        shrink: float = 0,
+        grow: float = 0,
+        least: float = 0,
+        most: float = 0,
+        weight_decay: float = 0,
+        clip_value: float = ...,
+        clip_norm: float = ...,
+        reduction: str = "mean",
     ) -> None: ...
+    steps: int
+    learning_rate: float
     @property
-    def velocity(self) -> NDArray[np.float64]: ...
+    def state(self) -> list[NDArray[np.float64]]: ...
     def step(self, X: NDArray[Any], Y: NDArray[Any]) -> float: ...
     def try_step(self, X: Any, Y: Any, /) -> float | None: ...
     def fit(

@@ -23,7 +23,7 @@ from .arrays import all_finite, as_array, as_matrix, as_ndarray, check_out, firs
 from .errors import DivergedError, one_of, shown, whole_number
 from .layers import Dense, width
 from .losses import Loss, checked_loss
-from .optimizers import SGD
+from .optimizers import SGD, Optimizer
 from .scaling import Scaling
 from .trace import Gradient, Numbered, Trace
 
@@ -431,7 +431,7 @@ class Network:
         Y: Any,
         epochs: int = 100,
         batch_size: int = 32,
-        optimizer: SGD = _DEFAULT_OPTIMIZER,
+        optimizer: Optimizer = _DEFAULT_OPTIMIZER,
         loss: Loss = "mse",
         shuffle: bool = True,
         seed: int = 0,
@@ -450,7 +450,7 @@ class Network:
             Passes over the rows.
         batch_size : int
             Rows of one update; the last batch of an epoch may be smaller, and more than m means m.
-        optimizer : SGD
+        optimizer : SGD, RMSprop, Adam, AdamW or Rprop
         loss : {"mse"} or MSE
         shuffle : bool
             A new order of the rows in each epoch, a function of (seed, epoch) alone.

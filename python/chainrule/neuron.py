@@ -23,7 +23,7 @@ from .layers import MAX_UNITS, Dense
 from .losses import MSE, Loss, checked_loss
 from .network import Network
 from .neuron_text import Text
-from .optimizers import SGD
+from .optimizers import SGD, Optimizer
 from .training import Trainer
 
 Array = NDArray[Any]
@@ -568,7 +568,7 @@ def _bias(b: Any) -> float:
     return value
 
 
-def _diverged(step: int, rate: SGD, cost: float, kept: str) -> DivergedError:
+def _diverged(step: int, rate: Optimizer, cost: float, kept: str) -> DivergedError:
     where = f"step {step} of the descent diverged" if step else "the start is too far away"
     return DivergedError(
         f"{where}: the cost, a derivative, w or b is not finite. {kept}; try a smaller "

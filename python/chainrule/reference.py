@@ -275,6 +275,55 @@ def momentum(
     return theta - learning_rate * v, v  # (GD) theta = theta - lr v
 
 
+def nesterov(
+    theta: Array, v: Array, g: Array, learning_rate: float, mu: float
+) -> tuple[Array, Array]:
+    """Return theta and the velocity v after one step that looks ahead."""
+    v = mu * v + g
+    return theta - learning_rate * (g + mu * v), v
+
+
+def rmsprop(
+    theta: Array, q: Array, g: Array, learning_rate: float, alpha: float = 0.99, eps: float = 1e-8
+) -> tuple[Array, Array]:
+    """Return theta and the mean square q after one step."""
+    q = alpha * q + (1 - alpha) * g**2
+    return theta - learning_rate * g / (np.sqrt(q) + eps), q
+
+
+def adam(
+    theta: Array,
+    v: Array,
+    q: Array,
+    g: Array,
+    t: int,
+    learning_rate: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> tuple[Array, Array, Array]:
+    """Return theta, the mean v and the mean square q after step t = 1, 2, ..."""
+    beta_1, beta_2 = betas
+    v = beta_1 * v + (1 - beta_1) * g
+    q = beta_2 * q + (1 - beta_2) * g**2
+    v_hat, q_hat = v / (1 - beta_1**t), q / (1 - beta_2**t)  # without the bias towards 0
+    return theta - learning_rate * v_hat / (np.sqrt(q_hat) + eps), v, q
+
+
+def rprop(
+    theta: Array,
+    g_before: Array,
+    h: Array,
+    g: Array,
+    etas: tuple[float, float] = (0.5, 1.2),
+    step_sizes: tuple[float, float] = (1e-6, 50.0),
+) -> tuple[Array, Array, Array]:
+    """Return theta, the slope to remember and the step sizes h after one step."""
+    same = np.sign(g) * np.sign(g_before)
+    h = np.clip(h * np.where(same > 0, etas[1], np.where(same < 0, etas[0], 1)), *step_sizes)
+    g = np.where(same < 0, 0, g)
+    return theta - np.sign(g) * h, g, h
+
+
 def fit(
     W: Layers,
     b: Layers,

@@ -21,7 +21,7 @@ from .arrays import all_finite
 from .errors import DivergedError, shown, whole_number
 from .losses import Loss, checked_loss
 from .network import Network
-from .optimizers import SGD
+from .optimizers import SGD, Optimizer, core_arguments
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,7 +81,7 @@ class Trainer:
     ----------
     net : Network
         Trained in place.
-    optimizer : SGD
+    optimizer : SGD, RMSprop, Adam, AdamW or Rprop
     loss : {"mse"} or MSE
 
     Raises
@@ -99,7 +99,7 @@ class Trainer:
     __slots__ = ("_cost", "_engine", "_net", "_optimizer", "_steps", "loss")
 
     def __init__(
-        self, net: Network, optimizer: SGD = _DEFAULT_OPTIMIZER, loss: Loss = "mse"
+        self, net: Network, optimizer: Optimizer = _DEFAULT_OPTIMIZER, loss: Loss = "mse"
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"net must be a Network, got {type(net).__name__}")
@@ -118,14 +118,23 @@ class Trainer:
         return self._net
 
     @property
-    def optimizer(self) -> SGD:
+    def optimizer(self) -> Optimizer:
         """The update rule."""
         return self._optimizer
 
     @property
+    def state(self) -> tuple[Array, ...]:
+        """The optimiser's state: arrays (P,) in the order of `net.theta`, writable views.
+
+        Momentum has one, v; RMSprop q (and v); Adam v and q; Rprop g and h; plain SGD none.
+        """
+        return tuple(self._engine.state)
+
+    @property
     def velocity(self) -> Array:
-        """The optimiser's state v (P,), a writable view in the order of `net.theta`."""
-        return self._engine.velocity
+        """The velocity v (P,) of SGD with momentum, a writable view; zeros without momentum."""
+        state = self._engine.state
+        return state[0] if state else np.zeros_like(self._net.theta)
 
     def step(self, X: Any, Y: Any) -> float:
         """One update (GD) on the rows of X and Y.
@@ -190,7 +199,7 @@ def fit(
     *,
     epochs: int,
     batch_size: int,
-    optimizer: SGD,
+    optimizer: Optimizer,
     loss: Loss,
     shuffle: bool,
     seed: int,
@@ -267,7 +276,7 @@ def _diverged(
     y: Array,
     epochs: int,
     costs: list[float],
-    optimizer: SGD,
+    optimizer: Optimizer,
     reduction: str,
 ) -> DivergedError:
     """What to raise when an epoch diverged after `costs`, those of the epochs before it."""
@@ -288,12 +297,12 @@ def _diverged(
 
 
 def _core_trainer(
-    net: Network, optimizer: SGD, reduction: str
+    net: Network, optimizer: Optimizer, reduction: str
 ) -> _core.Trainer32 | _core.Trainer64:
-    rate, momentum = optimizer.learning_rate, optimizer.momentum
+    arguments = core_arguments(optimizer)
     if isinstance(net._engine, _core.Network32):
-        return _core.Trainer32(net._engine, rate, momentum, reduction)
-    return _core.Trainer64(net._engine, rate, momentum, reduction)
+        return _core.Trainer32(net._engine, **arguments, reduction=reduction)
+    return _core.Trainer64(net._engine, **arguments, reduction=reduction)
 
 
 def _apart(net: Network, x: Array, y: Array) -> tuple[Array, Array]:
@@ -307,7 +316,7 @@ def _apart(net: Network, x: Array, y: Array) -> tuple[Array, Array]:
 
 
 def _check_optimizer(optimizer: Any, net: Network) -> None:
-    if not isinstance(optimizer, SGD):
+    if not isinstance(optimizer, Optimizer) or type(optimizer) is Optimizer:
         raise TypeError(
             "optimizer must be an optimiser such as SGD(learning_rate=0.01), "
             f"got {shown(optimizer)} ({type(optimizer).__name__})"

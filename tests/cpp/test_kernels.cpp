@@ -16,6 +16,7 @@ using chainrule::Activation;
 using chainrule::Buffer;
 using chainrule::Kernels;
 using chainrule::Right;
+using chainrule::Rule;
 
 template <class T>
 bool same_bits(T a, T b) {
@@ -347,36 +348,122 @@ void mse(const std::string& isa, const Kernels<T>& table) {
   }
 }
 
-template <class T>
-void descend(const std::string& isa, const Kernels<T>& table) {
-  const bool fused = fuses(isa);
-  for (const int n : {1, 3, 7, 8, 15, 16, 17, 31, 33, 100}) {
-    for (const bool with_velocity : {false, true}) {
-      Random random(5);
-      std::vector<T> w(n + 1), v(n + 1), g(n + 1), w_0, v_0;
-      for (int i = 0; i <= n; ++i) {
-        w[i] = static_cast<T>(random.real());
-        v[i] = static_cast<T>(random.real());
-        g[i] = static_cast<T>(random.real());
-      }
-      w_0 = w;
-      v_0 = v;
-      const T rate = T(0.1), momentum = with_velocity ? T(0.9) : T(0);
-      const bool finite =
-          table.descend(w.data(), with_velocity ? v.data() : nullptr, g.data(), n, rate, momentum);
-      bool right = finite && w[n] == w_0[n] && v[n] == v_0[n];
-      for (int i = 0; i < n; ++i) {
-        const T slope = !with_velocity ? g[i]
-                        : fused        ? std::fma(momentum, v_0[i], g[i])
-                                       : momentum * v_0[i] + g[i];
-        right = right && w[i] == (fused ? std::fma(-rate, slope, w_0[i]) : w_0[i] - rate * slope);
-        right = right && v[i] == (with_velocity ? slope : v_0[i]);
-      }
-      CHECK(right) << isa << " descend, " << n << " parameters";
-      g[n / 2] = std::numeric_limits<T>::infinity();
-      CHECK(!table.descend(w.data(), nullptr, g.data(), n, rate, T(0))) << isa << " overflow";
+// One step of a rule in long double, as the books have it. `s` are the states.
+using Wide = long double;
+void step_by_the_book(Rule rule, const chainrule::Update<double>& u, Wide& w, Wide (&s)[2],
+                      Wide g) {
+  const auto sign = [](Wide x) -> Wide { return x > 0 ? 1 : x < 0 ? -1 : 0; };
+  g = std::clamp<Wide>(g * u.scale, -u.clip, u.clip);
+  if (rule == Rule::adamw)
+    w -= u.rate * u.decay * w;
+  else
+    g += u.decay * w;
+  switch (rule) {
+    case Rule::sgd:
+      w -= u.rate * g;
+      break;
+    case Rule::momentum:
+      s[0] = u.momentum * s[0] + g;
+      w -= u.rate * s[0];
+      break;
+    case Rule::nesterov:
+      s[0] = u.momentum * s[0] + g;
+      w -= u.rate * (g + u.momentum * s[0]);
+      break;
+    case Rule::rmsprop:
+      s[0] = (1 - Wide(u.smooth_gain)) * s[0] + u.smooth_gain * g * g;
+      w -= u.rate * g / (std::sqrt(s[0]) + u.epsilon);
+      break;
+    case Rule::rmsprop_momentum:
+      s[0] = (1 - Wide(u.smooth_gain)) * s[0] + u.smooth_gain * g * g;
+      s[1] = u.momentum * s[1] + g / (std::sqrt(s[0]) + u.epsilon);
+      w -= u.rate * s[1];
+      break;
+    case Rule::adam:
+    case Rule::adamw:
+      s[0] = (1 - Wide(u.gain)) * s[0] + u.gain * g;
+      s[1] = (1 - Wide(u.smooth_gain)) * s[1] + u.smooth_gain * g * g;
+      w -= u.rate * (s[0] * u.correct) / (std::sqrt(s[1]) * u.smooth_correct + u.epsilon);
+      break;
+    case Rule::rprop: {
+      const Wide same = sign(g) * sign(s[0]);
+      s[1] = std::clamp<Wide>(s[1] * (same > 0   ? u.grow
+                                      : same < 0 ? u.shrink
+                                                 : 1),
+                              u.least, u.most);
+      s[0] = same < 0 ? 0 : g;
+      w -= sign(s[0]) * s[1];
+      break;
     }
+    default:
+      CHECK(false) << "no such rule";
   }
+}
+
+template <class T>
+void updates(const std::string& isa, const Kernels<T>& table) {
+  constexpr const char* kNames[] = {
+#define CHAINRULE_ROW(name, states) #name,
+      CHAINRULE_RULES(CHAINRULE_ROW)
+#undef CHAINRULE_ROW
+  };
+  constexpr int kStates[] = {
+#define CHAINRULE_ROW(name, states) states,
+      CHAINRULE_RULES(CHAINRULE_ROW)
+#undef CHAINRULE_ROW
+  };
+  for (int r = 0; r < static_cast<int>(Rule::count); ++r)
+    for (const int n : {1, 3, 7, 8, 15, 16, 17, 31, 33, 100})
+      for (const bool plain : {true, false}) {
+        const auto rule = static_cast<Rule>(r);
+        const T most = std::numeric_limits<T>::infinity();
+        const chainrule::Update<T> u{rule,
+                                     T(0.1),
+                                     plain ? T(0) : T(0.03),
+                                     T(0.9),
+                                     T(0.1),
+                                     T(0.01),
+                                     T(1e-8),
+                                     T(1.5),
+                                     T(4),
+                                     T(0.5),
+                                     T(1.25),
+                                     T(1e-6),
+                                     T(0.5),
+                                     plain ? T(1) : T(0.75),
+                                     plain ? most : T(0.4)};
+        const chainrule::Update<double> exact{
+            rule,          u.rate,    u.decay,   u.momentum,       u.gain,
+            u.smooth_gain, u.epsilon, u.correct, u.smooth_correct, u.shrink,
+            u.grow,        u.least,   u.most,    u.scale,          u.clip};
+        Random random(5);
+        std::vector<T> w(n + 1), g(n + 1), s[2] = {std::vector<T>(n + 1), std::vector<T>(n + 1)};
+        for (int i = 0; i <= n; ++i) {
+          w[i] = static_cast<T>(random.real());
+          g[i] = i % 5 == 4 ? T(0) : static_cast<T>(random.real());
+          s[0][i] =
+              static_cast<T>(std::abs(random.real()) * (rule == Rule::rprop && i % 2 ? -1 : 1));
+          s[1][i] = static_cast<T>(std::abs(random.real()));
+        }
+        const auto w_0 = w, s_0 = s[0], s_1 = s[1];
+        T* state[2] = {kStates[r] > 0 ? s[0].data() : nullptr,
+                       kStates[r] > 1 ? s[1].data() : nullptr};
+        bool right = table.update(u, w.data(), state, g.data(), n);
+        right = right && w[n] == w_0[n] && s[0][n] == s_0[n] && s[1][n] == s_1[n];
+        const auto near = [](T got, Wide expected) {
+          return std::abs(got - expected) <=
+                 8 * std::numeric_limits<T>::epsilon() * std::max<Wide>(std::abs(expected), 0.1L);
+        };
+        for (int i = 0; i < n; ++i) {
+          Wide w_i = w_0[i], s_i[2] = {s_0[i], s_1[i]};
+          step_by_the_book(rule, exact, w_i, s_i, g[i]);
+          right = right && near(w[i], w_i) && near(s[0][i], s_i[0]) && near(s[1][i], s_i[1]);
+        }
+        CHECK(right) << isa << " " << kNames[r] << ", " << n << " parameters";
+        g[n / 2] = std::numeric_limits<T>::infinity();
+        if (plain && rule == Rule::sgd)
+          CHECK(!table.update(u, w.data(), state, g.data(), n)) << isa << " overflow";
+      }
 }
 
 template <class T>
@@ -397,7 +484,7 @@ void all(const std::string& isa) {
   nan_stays_in_its_row(isa, table);
   activations(isa, table);
   mse(isa, table);
-  descend(isa, table);
+  updates(isa, table);
 }
 
 }  // namespace

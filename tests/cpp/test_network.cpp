@@ -231,7 +231,7 @@ std::string fingerprint(const std::vector<int>& widths, const std::string& f, in
   std::vector<T> g(p.net.theta.size()), out(p.Y.size());
   double cost = chainrule::gradient(p.net, p.data(), g.data());
   chainrule::predict(p.net, p.X.data(), p.m, out.data());
-  chainrule::Trainer<T> trainer(p.net, 0.05, 0.9);
+  chainrule::Trainer<T> trainer(p.net, chainrule::sgd(0.05, 0.9));
   const chainrule::Report report = trainer.fit(p.data(), p.data(), {2, 300, true, 3, 0}, {});
   std::string bytes(reinterpret_cast<const char*>(&cost), sizeof(cost));
   const auto add = [&](const void* data, std::size_t size) {

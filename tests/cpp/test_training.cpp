@@ -31,6 +31,7 @@ namespace {
 using chainrule::Data;
 using chainrule::Network;
 using chainrule::Plan;
+using chainrule::sgd;
 using chainrule::Stopped;
 using chainrule::Trainer;
 
@@ -88,7 +89,7 @@ void fit_is_steps(double momentum) {
   std::copy_n(one.theta.data(), one.theta.size(), two.theta.data());
   std::copy_n(one.theta.data(), one.theta.size(), three.theta.data());
 
-  Trainer<T> whole(one, 0.1, momentum), stepwise(two, 0.1, momentum);
+  Trainer<T> whole(one, sgd(0.1, momentum)), stepwise(two, sgd(0.1, momentum));
   const chainrule::Report report =
       whole.fit({X.data(), Y.data(), m}, {}, {3, batch, false, 0, 0}, {});
   CHECK(report.stopped == Stopped::epochs && report.cost.size() == 3);
@@ -126,7 +127,7 @@ void order_of_rows() {
     std::copy_n(X.data() + order[i] * 3, 3, X_shuffled.data() + i * 3);
     std::copy_n(Y.data() + order[i] * 2, 2, Y_shuffled.data() + i * 2);
   }
-  Trainer<T> shuffling(one, 0.1, 0.5), plain(two, 0.1, 0.5);
+  Trainer<T> shuffling(one, sgd(0.1, 0.5)), plain(two, sgd(0.1, 0.5));
   const auto report = shuffling.fit({X.data(), Y.data(), m}, {}, {1, m, true, 6, 4}, {});
   CHECK(report.cost.at(0) == plain.step({X_shuffled.data(), Y_shuffled.data(), m}));
   CHECK(theta_of(one) == theta_of(two));
@@ -141,7 +142,7 @@ void endings() {
   const Data<T> data{X.data(), Y.data(), m};
 
   {
-    Trainer<T> trainer(net, 0.01, 0.5);
+    Trainer<T> trainer(net, sgd(0.01, 0.5));
     int calls = 0;
     chainrule::Observer observer;
     observer.epoch = [&](int epoch, double, double) {
@@ -153,15 +154,15 @@ void endings() {
     CHECK(report.cost.size() == 3 && report.val_cost.size() == 3);
   }
   {  // the epochs before the divergence stay, the diverging one is taken back
-    Trainer<T> trainer(net, 1e30, 0.9);
+    Trainer<T> trainer(net, sgd(1e30, 0.9));
     const std::vector<T> before = theta_of(net);
     const auto report = trainer.fit(data, {}, {50, 10, true, 0, 0}, {});
     CHECK(report.stopped == Stopped::diverged && report.cost.size() < 50);
     const std::vector<T> after = theta_of(net);
     CHECK(std::all_of(after.begin(), after.end(), [](T w) { return std::isfinite(w); }));
     if (report.cost.empty()) CHECK(before == after);
-    for (std::ptrdiff_t i = 0; i < trainer.velocity().size(); ++i)
-      CHECK(std::isfinite(trainer.velocity()[i]));
+    for (std::ptrdiff_t i = 0; i < trainer.state(0).size(); ++i)
+      CHECK(std::isfinite(trainer.state(0)[i]));
   }
   {  // a sum beyond the number type whose mean is not: the training goes on and its costs are true
     Network<T> flat({3, 8, 1}, {"identity", "identity"});
@@ -169,7 +170,7 @@ void endings() {
     const double room = sizeof(T) == 4 ? 4 : 4.0 * static_cast<double>(m);
     const double huge = std::sqrt(static_cast<double>(std::numeric_limits<T>::max()) / room);
     std::vector<T> far(m, static_cast<T>(huge));
-    Trainer<T> trainer(flat, 1e-30, 0);
+    Trainer<T> trainer(flat, sgd(1e-30, 0));
     const auto report = trainer.fit({X.data(), far.data(), m}, {}, {3, m, false, 0, 0}, {});
     CHECK(report.stopped == Stopped::epochs && report.cost.size() == 3);
     CHECK(std::all_of(report.cost.begin(), report.cost.end(),
@@ -181,7 +182,7 @@ void endings() {
     const std::vector<T> before = theta_of(last);
     const double huge = static_cast<double>(std::numeric_limits<T>::max());
     std::vector<T> far(m, static_cast<T>(1e18));
-    Trainer<T> trainer(last, huge, 0);
+    Trainer<T> trainer(last, sgd(huge, 0));
     const auto report = trainer.fit({X.data(), far.data(), m}, {}, {1, m, false, 0, 0}, {});
     CHECK(report.stopped == Stopped::diverged && theta_of(last) == before);
   }
@@ -189,7 +190,7 @@ void endings() {
     Network<T> other({3, 8, 1}, {"identity", "identity"});
     std::fill_n(other.theta.data(), other.theta.size(), std::numeric_limits<T>::max() / 4);
     const std::vector<T> before = theta_of(other);
-    Trainer<T> trainer(other, 0.1, 0.9);
+    Trainer<T> trainer(other, sgd(0.1, 0.9));
     CHECK(!std::isfinite(trainer.step(data)));
     CHECK(theta_of(other) == before);
   }
@@ -197,7 +198,7 @@ void endings() {
     Network<T> big({200, 300, 1}, {"tanh", "identity"});
     std::vector<T> many(20000 * 200), targets(20000);
     fill(big, many, targets);
-    Trainer<T> trainer(big, 1e-3, 0);
+    Trainer<T> trainer(big, sgd(1e-3, 0));
     chainrule::Observer observer;
     int polls = 0;
     observer.poll = [&] { return ++polls == 2; };
@@ -219,16 +220,15 @@ void taken_back(std::ptrdiff_t batch, double rate, const std::vector<int>& width
   fill(one, X, Y);
   std::copy_n(one.theta.data(), one.theta.size(), two.theta.data());
   const Data<T> data{X.data(), Y.data(), m};
-  Trainer<T> diverging(one, rate, 0.5), twin(two, rate, 0.5);
+  Trainer<T> diverging(one, sgd(rate, 0.5)), twin(two, sgd(rate, 0.5));
   const auto report = diverging.fit(data, {}, {2000, batch, true, 3, 0}, {});
   const int finished = static_cast<int>(report.cost.size());
   CHECK(report.stopped == Stopped::diverged && finished > 1) << finished << " epochs";
   const auto again = twin.fit(data, {}, {finished, batch, true, 3, 0}, {});
   CHECK(again.stopped == Stopped::epochs && again.cost == report.cost) << finished << " epochs";
   CHECK(theta_of(one) == theta_of(two)) << finished << " epochs of " << batch;
-  CHECK(std::equal(diverging.velocity().data(),
-                   diverging.velocity().data() + diverging.velocity().size(),
-                   twin.velocity().data()));
+  CHECK(std::equal(diverging.state(0).data(), diverging.state(0).data() + diverging.state(0).size(),
+                   twin.state(0).data()));
 }
 
 // Nothing is allocated per step, nor per epoch but for the costs that it reports.
@@ -240,7 +240,7 @@ void allocates_once(const std::vector<int>& widths) {
   fill(net, X, Y);
   for (const int threads : {1, 2}) {
     chainrule::set_max_threads(threads);
-    Trainer<T> trainer(net, 1e-6, 0.9);
+    Trainer<T> trainer(net, sgd(1e-6, 0.9));
     const auto of = [&](std::ptrdiff_t batch, int epochs) {
       trainer.fit({X.data(), Y.data(), m}, {}, {1, batch, true, 0, 0}, {});  // once for the buffers
       const long before = allocations;
@@ -269,18 +269,18 @@ void any_batch_after_any() {
   Network<T> one({3, 9, 2}, {"tanh", "identity"}), two({3, 9, 2}, {"tanh", "identity"});
   fill(one, X, Y);
   std::copy_n(one.theta.data(), one.theta.size(), two.theta.data());
-  Trainer<T> trainer(one, 0.1, 0);
+  Trainer<T> trainer(one, sgd(0.1, 0));
   const std::string isa = chainrule::used_isa();
   for (const std::ptrdiff_t m : {8, 200, 1, 700, 33, 300}) {
     const Data<T> data{X.data(), Y.data(), m};
     const double cost = trainer.step(data);
-    CHECK(cost == Trainer<T>(two, 0.1, 0).step(data)) << m;
+    CHECK(cost == Trainer<T>(two, sgd(0.1, 0)).step(data)) << m;
     CHECK(theta_of(one) == theta_of(two)) << "after a batch of " << m;
   }
   for (const std::string& other : chainrule::detected_isas()) {
     chainrule::set_isa(other);
     const Data<T> data{X.data(), Y.data(), 50};
-    CHECK(trainer.step(data) == Trainer<T>(two, 0.1, 0).step(data)) << other;
+    CHECK(trainer.step(data) == Trainer<T>(two, sgd(0.1, 0)).step(data)) << other;
     CHECK(theta_of(one) == theta_of(two)) << other;
   }
   chainrule::set_isa(isa);
@@ -295,7 +295,7 @@ void validated(const std::vector<int>& widths) {
   fill(net, X, Y);
   for (std::ptrdiff_t i = 0; i < net.theta.size(); ++i) net.theta[i] *= T(0.05);
   const Data<T> data{X.data(), Y.data(), m};
-  Trainer<T> trainer(net, 0.01, 0);
+  Trainer<T> trainer(net, sgd(0.01, 0));
   const auto report = trainer.fit(data, data, {3, 20, true, 0, 0}, {});
   CHECK(report.val_cost.size() == 3 && report.val_cost[2] == chainrule::cost(net, data))
       << widths.size() << " widths";
