@@ -233,13 +233,17 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name) {
           [](Training<T>& self, const Array<T>& X, const Array<T>& Y, int epochs,
              std::ptrdiff_t batch_size, bool shuffle, std::uint64_t seed, std::uint64_t first_epoch,
              const std::optional<Array<T>>& X_val, const std::optional<Array<T>>& Y_val,
-             const py::object& on_epoch) {
-            return fit(self, X, Y, {epochs, batch_size, shuffle, seed, first_epoch}, X_val, Y_val,
-                       on_epoch);
+             const py::object& on_epoch, const std::optional<Array<double>>& rates) {
+            const double* const rate = rates ? rates->data() : nullptr;
+            if (rates && rates->size() < epochs * blocks_of(X.shape(0), batch_size))
+              throw std::invalid_argument("rates: one for each step");
+            return fit(self, X, Y, {epochs, batch_size, shuffle, seed, first_epoch, rate}, X_val,
+                       Y_val, on_epoch);
           },
           py::arg("X").noconvert(), py::arg("Y").noconvert(), "epochs"_a, "batch_size"_a,
           "shuffle"_a, "seed"_a, "first_epoch"_a, py::arg("X_val").noconvert() = py::none(),
-          py::arg("Y_val").noconvert() = py::none(), "on_epoch"_a = py::none());
+          py::arg("Y_val").noconvert() = py::none(), "on_epoch"_a = py::none(),
+          "rates"_a = py::none());
   add_fastcalls<T>(network, trainer);
 }
 

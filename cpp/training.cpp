@@ -125,7 +125,7 @@ Update<T> Trainer<T>::update(double scale) const {
   const auto lost = [&](double beta) { return corrects ? 1 - std::pow(beta, t) : 1; };
   const auto of = [](double x) { return static_cast<T>(x); };
   return {o.rule,
-          of(o.learning_rate),
+          of(rates_ != nullptr ? rates_[steps_] : o.learning_rate),
           of(o.weight_decay),
           of(o.momentum),
           of(1 - o.momentum),
@@ -231,6 +231,7 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
   for (int k = 0; k < states; ++k)
     if (start_state[k].size() == 0) start_state[k].reset(net_.layout.size);
   std::int64_t start_steps = steps_;
+  rates_ = plan.rates != nullptr ? plan.rates - steps_ : nullptr;
   Report report;
 
   auto polled = std::chrono::steady_clock::now();
@@ -328,6 +329,7 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
       }
     }
   });
+  rates_ = nullptr;
   if (passes.bytes() > kMostKept) {
     space_.passes.reset();
     space_.start_theta.reset(0);

@@ -42,6 +42,7 @@ struct Plan {
   bool shuffle;
   std::uint64_t seed;
   std::uint64_t first_epoch;
+  const double* rates = nullptr;  // one learning rate for each step; null: the optimiser's
 };
 
 enum class Stopped { epochs, callback, diverged, interrupted };
@@ -104,6 +105,8 @@ class Trainer {
   Optimizer optimizer_;
   Buffer<T> state_[kMostStates];
   std::int64_t steps_ = 0;
+  const double* rates_ =
+      nullptr;  // while a fit with a plan of them runs: that of step s is rates_[s]
   Workspace<T> own_;
   Workspace<T>& space_;
   std::atomic<bool> theta_finite_{true};

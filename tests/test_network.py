@@ -51,6 +51,7 @@ def test_public_names():
         *("Dense", "DivergedError", "Explanation", "FormatError", "Gradient", "GradientCheck"),
         *("History", "MSE", "Network", "Neuron", "SGD", "Scaling", "Trace", "Trainer"),
         *("Adam", "AdamW", "RMSprop", "Rprop"),
+        *("Cosine", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"),
         *("__version__", "get_num_threads"),
         *("calculus", "gradcheck", "info", "load", "plot", "reference", "set_isa"),
         "set_num_threads",

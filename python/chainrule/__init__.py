@@ -17,6 +17,7 @@ from .neuron import Neuron
 from .optimizers import SGD, Adam, AdamW, RMSprop, Rprop
 from .runtime import get_num_threads, info, set_isa, set_num_threads
 from .scaling import Scaling
+from .schedules import Cosine, OneCycle, ReduceOnPlateau, StepDecay, Warmup
 from .trace import Gradient, Trace
 from .training import History, Trainer
 
@@ -25,6 +26,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "Cosine",
     "Dense",
     "DivergedError",
     "Explanation",
@@ -34,11 +36,15 @@ __all__ = [
     "History",
     "Network",
     "Neuron",
+    "OneCycle",
     "RMSprop",
+    "ReduceOnPlateau",
     "Rprop",
     "Scaling",
+    "StepDecay",
     "Trace",
     "Trainer",
+    "Warmup",
     "__version__",
     "calculus",
     "get_num_threads",

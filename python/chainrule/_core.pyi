@@ -86,6 +86,7 @@ class Trainer32:
         X_val: NDArray[Any] | None,
         Y_val: NDArray[Any] | None,
         on_epoch: Callable[[int, float, float], bool] | None,
+        rates: NDArray[np.float64] | None = None,
     ) -> tuple[list[float], list[float], str]: ...
 
 class Trainer64:
@@ -125,4 +126,5 @@ class Trainer64:
         X_val: NDArray[Any] | None,
         Y_val: NDArray[Any] | None,
         on_epoch: Callable[[int, float, float], bool] | None,
+        rates: NDArray[np.float64] | None = None,
     ) -> tuple[list[float], list[float], str]: ...

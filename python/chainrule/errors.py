@@ -1,12 +1,13 @@
 """Exceptions of the package, and the checks of plain arguments that raise the built-in ones.
 
 Every public function says which argument was wrong, what came and what is allowed; the helpers here
-do that for whole numbers and for names. Used by every other file; imports nothing of the package.
+do that for numbers and for names. Used by every other file; imports nothing of the package.
 """
 
 from __future__ import annotations
 
 import math
+import numbers
 import operator
 import reprlib
 from collections.abc import Iterable
@@ -91,3 +92,13 @@ def one_of(value: Any, name: str, allowed: Iterable[str]) -> str:
 def shown(value: Any) -> str:
     """A short repr for error messages."""
     return reprlib.repr(value)
+
+
+def real(value: Any, name: str) -> float:
+    """`value` as a float; a whole number too large for one becomes inf."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a real number, got {value!r} ({type(value).__name__})")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from . import neuron_latex, neuron_text, reference
 from .arrays import all_finite, as_array, as_matrix, as_ndarray
-from .errors import DivergedError, shown, whole_number
+from .errors import DivergedError, real, shown, whole_number
 from .layers import MAX_UNITS, Dense
 from .losses import MSE, Loss, checked_loss
 from .network import Network
@@ -290,7 +290,7 @@ class Neuron:
             The cost, a derivative or an updated parameter is not finite; nothing has changed.
         """
         loss = checked_loss(loss)
-        rate = SGD(learning_rate)
+        rate = SGD(real(learning_rate, "learning_rate"))
         x, y, _ = self._data(X, y)
         x, y = self._apart(x), self._apart(y)
         return self._descend(Trainer(self._net, rate, loss), x, y)
@@ -323,7 +323,7 @@ class Neuron:
         """
         loss = checked_loss(loss)
         steps = whole_number(steps, "steps", least=0, most=MAX_UNITS)
-        rate = SGD(learning_rate)
+        rate = SGD(real(learning_rate, "learning_rate"))
         x, y, _ = self._data(X, y)
         x, y = self._apart(x), self._apart(y)
         trainer = Trainer(self._net, rate, loss)
@@ -345,7 +345,7 @@ class Neuron:
             norms[k] = math.hypot(*g.theta)
             if k < steps:
                 self._descend(trainer, x, y, k + 1)
-        return Descent(w, b, costs, norms, rate.learning_rate)
+        return Descent(w, b, costs, norms, rate.first_rate)
 
     def is_dead(self, X: Any) -> bool:
         """Whether this is a relu with z <= 0 on every row: then every derivative is exactly 0.

@@ -6,16 +6,18 @@ Names, defaults and meanings are PyTorch's, except for `learning_rate`. g is the
 from __future__ import annotations
 
 import math
-import numbers
 from dataclasses import dataclass, fields
 from typing import Any
+
+from .errors import real
+from .schedules import Schedule
 
 
 @dataclass(frozen=True, repr=False)
 class Optimizer:
     """What all update rules share; use one of its kinds, such as `SGD` or `Adam`."""
 
-    learning_rate: float = 0.01
+    learning_rate: float | Schedule = 0.01
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -26,6 +28,12 @@ class Optimizer:
         values = [(field, getattr(self, field.name)) for field in fields(self)]
         shown = (f"{f.name}={v!r}" for f, v in values if f.name not in _QUIET or v != f.default)
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    @property
+    def first_rate(self) -> float:
+        """The learning rate of the first step."""
+        rate = self.learning_rate
+        return rate.first if isinstance(rate, Schedule) else rate
 
     def _core(self) -> tuple[str, dict[str, float]]:
         """The row of the core's table, and its numbers."""
@@ -43,8 +51,8 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
-        Step size, above 0 and finite.
+    learning_rate : float or Schedule
+        Step size, above 0 and finite; or a schedule such as `Cosine`.
     momentum : float
         In [0, 1); 0 is plain gradient descent.
     nesterov : bool
@@ -69,7 +77,7 @@ class SGD(Optimizer):
     SGD(learning_rate=0.1, momentum=0.9)
     """
 
-    learning_rate: float = 0.01
+    learning_rate: float | Schedule = 0.01
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
@@ -94,7 +102,7 @@ class RMSprop(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         Above 0 and finite.
     alpha, momentum : float
         In [0, 1).
@@ -109,7 +117,7 @@ class RMSprop(Optimizer):
         As for `SGD`.
     """
 
-    learning_rate: float = 0.01
+    learning_rate: float | Schedule = 0.01
     alpha: float = 0.99
     eps: float = 1e-8
     momentum: float = 0.0
@@ -132,7 +140,7 @@ class Adam(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float
+    learning_rate : float or Schedule
         Above 0 and finite.
     betas : (float, float)
         beta_1 and beta_2, each in [0, 1).
@@ -147,7 +155,7 @@ class Adam(Optimizer):
         As for `SGD`.
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float | Schedule = 0.001
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.0
@@ -208,7 +216,7 @@ class Rprop(Optimizer):
         As for `SGD`.
     """
 
-    learning_rate: float = 0.01
+    learning_rate: float | Schedule = 0.01
     etas: tuple[float, float] = (0.5, 1.2)
     step_sizes: tuple[float, float] = (1e-6, 50.0)
     clip_value: float | None = None
@@ -221,44 +229,38 @@ class Rprop(Optimizer):
 
 def core_arguments(optimizer: Optimizer) -> dict[str, Any]:
     """What the core's trainer takes."""
-    rule, numbers_ = optimizer._core()
+    rule, its_own = optimizer._core()
     return {
         "rule": rule,
-        "learning_rate": optimizer.learning_rate,
-        **numbers_,
+        "learning_rate": optimizer.first_rate,
+        **its_own,
         **optimizer._limits(),
     }
 
 
-def _real(value: Any, name: str) -> float:
-    """`value` as a float; a whole number too large for one becomes inf."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a real number, got {value!r} ({type(value).__name__})")
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
-
-
 def _positive(value: Any, name: str) -> float:
-    real = _real(value, name)
-    if not (real > 0 and math.isfinite(real)):
+    number = real(value, name)
+    if not (number > 0 and math.isfinite(number)):
         raise ValueError(f"{name} must be above 0 and finite, got {value!r}")
-    return real
+    return number
+
+
+def _rate(value: Any, name: str) -> float | Schedule:
+    return value if isinstance(value, Schedule) else _positive(value, name)
 
 
 def _fraction(value: Any, name: str) -> float:
-    real = _real(value, name)
-    if not 0 <= real < 1:
+    number = real(value, name)
+    if not 0 <= number < 1:
         raise ValueError(f"{name} must be in [0, 1), got {value!r}")
-    return real
+    return number
 
 
 def _at_least_0(value: Any, name: str) -> float:
-    real = _real(value, name)
-    if not (real >= 0 and math.isfinite(real)):
+    number = real(value, name)
+    if not (number >= 0 and math.isfinite(number)):
         raise ValueError(f"{name} must be at least 0 and finite, got {value!r}")
-    return real
+    return number
 
 
 def _positive_or_none(value: Any, name: str) -> float | None:
@@ -283,7 +285,7 @@ def _betas(value: Any, name: str) -> tuple[float, float]:
 
 
 def _etas(value: Any, name: str) -> tuple[float, float]:
-    minus, plus = (_real(part, f"{name}[{i}]") for i, part in enumerate(_pair(value, name)))
+    minus, plus = (real(part, f"{name}[{i}]") for i, part in enumerate(_pair(value, name)))
     if not (0 < minus < 1 < plus < math.inf):
         raise ValueError(f"{name} must be below and above 1, (0.5, 1.2) say; got {value!r}")
     return minus, plus
@@ -299,7 +301,7 @@ def _step_sizes(value: Any, name: str) -> tuple[float, float]:
 _QUIET = ("nesterov", "weight_decay", "clip_value", "clip_norm")  # shown when they say something
 
 _CHECKS = {
-    "learning_rate": _positive,
+    "learning_rate": _rate,
     "momentum": _fraction,
     "alpha": _fraction,
     "nesterov": _bool,

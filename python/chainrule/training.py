@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from . import _core
 from .arrays import all_finite
-from .errors import DivergedError, shown, whole_number
+from .errors import DivergedError, real, shown, whole_number
 from .losses import Loss, checked_loss
 from .network import Network
 from .optimizers import SGD, Optimizer, core_arguments
+from .schedules import Plateau, ReduceOnPlateau, Schedule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,6 +106,11 @@ class Trainer:
             raise TypeError(f"net must be a Network, got {type(net).__name__}")
         reduction = checked_loss(loss).reduction
         _check_optimizer(optimizer, net)
+        if isinstance(optimizer.learning_rate, Schedule):
+            raise TypeError(
+                f"learning_rate is {optimizer.learning_rate}, which counts the steps of a fit: "
+                "give a Trainer a number, and set trainer.learning_rate between its steps"
+            )
         self.loss = loss
         self._net = net
         self._optimizer = optimizer
@@ -121,6 +127,15 @@ class Trainer:
     def optimizer(self) -> Optimizer:
         """The update rule."""
         return self._optimizer
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the next step; may be set between steps."""
+        return self._engine.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self._engine.learning_rate = _checked_rate(rate, self._net)
 
     @property
     def state(self) -> tuple[Array, ...]:
@@ -180,7 +195,7 @@ class Trainer:
             )
             raise DivergedError(
                 f"step {self._steps + 1} diverged: {error}. {kept}; "
-                + _ADVICE.format(rate=self._optimizer.learning_rate),
+                + _ADVICE.format(rate=self._engine.learning_rate),
                 step=self._steps + 1,
                 cost=self._cost,
             ) from None
@@ -227,6 +242,12 @@ def fit(
         from .progress import Progress
 
         bar = Progress(epochs, rows)
+    schedule = optimizer.learning_rate
+    plateau = Plateau(schedule) if isinstance(schedule, ReduceOnPlateau) else None
+    steps = -(-rows // batch_size)
+    rates = None
+    if isinstance(schedule, Schedule) and plateau is None:
+        rates = schedule.rates(np.arange(epochs * steps), steps)
     start = time.perf_counter()
 
     def clock() -> None:
@@ -238,6 +259,8 @@ def fit(
         if x_val is not None:
             history.val_cost.append(val_cost)
         clock()
+        if plateau is not None:
+            trainer.learning_rate = plateau.after(cost if x_val is None else val_cost)
         if bar is not None:
             bar.update(epoch + 1, cost, val_cost if x_val is not None else None)
         answers = [callback(net, history) for callback in callbacks]
@@ -254,7 +277,8 @@ def fit(
             0,
             x_val,
             y_val,
-            on_epoch if callbacks or bar is not None else None,
+            on_epoch if callbacks or bar is not None or plateau is not None else None,
+            rates,
         )
     finally:
         if bar is not None:
@@ -290,7 +314,7 @@ def _diverged(
     return DivergedError(
         f"training diverged in epoch {epoch} of {epochs}: the cost or a parameter is no longer "
         f"finite ({last}). The network's parameters are {kept}; "
-        + _ADVICE.format(rate=optimizer.learning_rate),
+        + _ADVICE.format(rate=optimizer.first_rate),
         epoch=epoch,
         cost=cost,
     )
@@ -321,13 +345,16 @@ def _check_optimizer(optimizer: Any, net: Network) -> None:
             "optimizer must be an optimiser such as SGD(learning_rate=0.01), "
             f"got {shown(optimizer)} ({type(optimizer).__name__})"
         )
+    _checked_rate(optimizer.first_rate, net)
+
+
+def _checked_rate(rate: Any, net: Network) -> float:
+    number = real(rate, "learning_rate")
     with np.errstate(over="ignore", under="ignore"):
-        rate = net.theta.dtype.type(optimizer.learning_rate)
-    if not (rate > 0 and np.isfinite(rate)):
-        raise ValueError(
-            f"learning_rate must be above 0 and finite in {net.dtype}, "
-            f"got {optimizer.learning_rate}"
-        )
+        in_dtype = net.theta.dtype.type(number)
+    if not (in_dtype > 0 and np.isfinite(in_dtype)):
+        raise ValueError(f"learning_rate must be above 0 and finite in {net.dtype}, got {rate}")
+    return number
 
 
 def _checked_bool(value: Any, name: str) -> bool:

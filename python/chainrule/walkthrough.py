@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import reference
-from .errors import DivergedError
+from .errors import DivergedError, real
 from .evidence import RTOL, difference, slope
 from .layers import Dense
 from .losses import Loss
@@ -102,7 +102,7 @@ def walk(net: Network, X: Any, Y: Any, learning_rate: float = 0.5, loss: Loss = 
             "a number of the passes is not finite: X, Y or the parameters are too large; "
             "net.trace(X, Y) shows where"
         )
-    page = _Page(t, SGD(learning_rate=learning_rate).learning_rate)
+    page = _Page(t, SGD(real(learning_rate, "learning_rate")).first_rate)
     blocks = [
         _start(t),
         page.forward(),
