@@ -52,6 +52,7 @@ def test_public_names():
         *("History", "MSE", "Network", "Neuron", "SGD", "Scaling", "Trace", "Trainer"),
         *("Adam", "AdamW", "RMSprop", "Rprop"),
         *("Cosine", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"),
+        "EarlyStopping",
         *("__version__", "get_num_threads"),
         *("calculus", "gradcheck", "info", "load", "plot", "reference", "set_isa"),
         "set_num_threads",
@@ -83,6 +84,8 @@ def test_public_signatures():
         "validation_data": None,
         "callbacks": (),
         "progress": False,
+        "validation_split": None,
+        "early_stopping": None,
     }
     assert names(cr.Trainer) == ["net", "optimizer", "loss"]
     assert names(cr.Trainer.step) == ["self", "X", "Y"]

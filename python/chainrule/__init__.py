@@ -18,6 +18,7 @@ from .optimizers import SGD, Adam, AdamW, RMSprop, Rprop
 from .runtime import get_num_threads, info, set_isa, set_num_threads
 from .scaling import Scaling
 from .schedules import Cosine, OneCycle, ReduceOnPlateau, StepDecay, Warmup
+from .stopping import EarlyStopping
 from .trace import Gradient, Trace
 from .training import History, Trainer
 
@@ -29,6 +30,7 @@ __all__ = [
     "Cosine",
     "Dense",
     "DivergedError",
+    "EarlyStopping",
     "Explanation",
     "FormatError",
     "Gradient",

@@ -29,6 +29,7 @@ from .trace import Gradient, Numbered, Trace
 
 if TYPE_CHECKING:
     from .diagnosis import DeadUnits, WeakInputs
+    from .stopping import EarlyStopping
     from .training import History
 
 Array = NDArray[Any]
@@ -438,6 +439,9 @@ class Network:
         validation_data: tuple[Any, Any] | None = None,
         callbacks: Sequence[Callable[[Network, History], object]] = (),
         progress: bool = False,
+        *,
+        validation_split: float | None = None,
+        early_stopping: EarlyStopping | None = None,
     ) -> History:
         """Train in place on mini-batches.
 
@@ -463,6 +467,11 @@ class Network:
             returns True. An exception ends training at the last finished epoch.
         progress : bool
             Show the progress on the standard error stream.
+        validation_split : float, optional
+            Instead of validation_data: the part of the rows, in (0, 1), that is held out, a
+            choice that depends on the seed alone.
+        early_stopping : EarlyStopping, optional
+            End when the cost no longer falls.
 
         Returns
         -------
@@ -491,6 +500,8 @@ class Network:
             shuffle=shuffle,
             seed=seed,
             validation_data=validation_data,
+            validation_split=validation_split,
+            early_stopping=early_stopping,
             callbacks=callbacks,
             progress=progress,
         )

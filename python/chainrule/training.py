@@ -23,6 +23,7 @@ from .losses import Loss, checked_loss
 from .network import Network
 from .optimizers import SGD, Optimizer, core_arguments
 from .schedules import Plateau, ReduceOnPlateau, Schedule
+from .stopping import EarlyStopping, Watch, reason
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +48,12 @@ class History:
     val_cost : list of float
         One per epoch, after it; empty without validation data.
     stopped : str
-        "epochs" (all done) or "callback"; "" while training.
+        "epochs" (all done), "callback" or "early_stopping"; "" while training.
+    reason : str
+        Why training stopped, and what to try next, in words.
+    best_epoch : int or None
+        Numbered from 1: the epoch with the lowest validation cost (training cost without
+        validation data), whose parameters the network has if `EarlyStopping` restored them.
     seconds : float
         Duration.
     rows_per_second : float
@@ -57,8 +63,15 @@ class History:
     cost: list[float] = field(default_factory=list)
     val_cost: list[float] = field(default_factory=list)
     stopped: str = ""
+    reason: str = ""
     seconds: float = 0.0
     rows_per_second: float = 0.0
+
+    @property
+    def best_epoch(self) -> int | None:
+        """See above."""
+        watched = self.val_cost or self.cost
+        return 1 + int(np.argmin(watched)) if watched else None
 
     def plot(self) -> Figure:
         """The costs over the epochs as a Matplotlib figure (needs the extra `plot`)."""
@@ -219,6 +232,8 @@ def fit(
     shuffle: bool,
     seed: int,
     validation_data: tuple[Any, Any] | None,
+    validation_split: float | None,
+    early_stopping: EarlyStopping | None,
     callbacks: Any,
     progress: bool,
 ) -> History:
@@ -232,7 +247,16 @@ def fit(
     _check_optimizer(optimizer, net)
     callbacks = _checked_callbacks(callbacks)
     x, y = net._prepare(X, Y)
+    if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
+        raise TypeError(
+            "early_stopping must be an EarlyStopping(patience=10) or None, "
+            f"got {shown(early_stopping)} ({type(early_stopping).__name__})"
+        )
     x_val, y_val = _validation_pair(net, validation_data)
+    if validation_split is not None:
+        if x_val is not None:
+            raise ValueError("validation_split and validation_data: give one of them")
+        x, y, x_val, y_val = _split(x, y, validation_split, seed)
     x, y = _apart(net, x, y)
     rows = x.shape[0]
     trainer = _core_trainer(net, optimizer, reduction)
@@ -248,6 +272,8 @@ def fit(
     rates = None
     if isinstance(schedule, Schedule) and plateau is None:
         rates = schedule.rates(np.arange(epochs * steps), steps)
+    watch = None if early_stopping is None else Watch(early_stopping, net.theta)
+    looking = callbacks or bar is not None or plateau is not None or watch is not None
     start = time.perf_counter()
 
     def clock() -> None:
@@ -259,12 +285,16 @@ def fit(
         if x_val is not None:
             history.val_cost.append(val_cost)
         clock()
+        watched = cost if x_val is None else val_cost
         if plateau is not None:
-            trainer.learning_rate = plateau.after(cost if x_val is None else val_cost)
+            trainer.learning_rate = plateau.after(watched)
+        if watch is not None and watch.after(epoch + 1, watched):
+            history.stopped = "early_stopping"
         if bar is not None:
             bar.update(epoch + 1, cost, val_cost if x_val is not None else None)
         answers = [callback(net, history) for callback in callbacks]
-        return any(isinstance(answer, (bool, np.bool_)) and bool(answer) for answer in answers)
+        by_callback = any(isinstance(a, (bool, np.bool_)) and bool(a) for a in answers)
+        return by_callback or history.stopped == "early_stopping"
 
     try:
         costs, val_costs, stopped = trainer.fit(
@@ -277,7 +307,7 @@ def fit(
             0,
             x_val,
             y_val,
-            on_epoch if callbacks or bar is not None or plateau is not None else None,
+            on_epoch if looking else None,
             rates,
         )
     finally:
@@ -289,8 +319,11 @@ def fit(
         )
     history.cost[:] = costs
     history.val_cost[:] = val_costs
-    history.stopped = stopped
+    history.stopped = history.stopped or stopped
+    if watch is not None:
+        watch.restore()
     clock()
+    history.reason = reason(history.stopped, history.cost, history.val_cost, watch)
     return history
 
 
@@ -377,6 +410,20 @@ def _checked_callbacks(callbacks: Any) -> tuple[Callable[[Network, History], obj
                 f"got {shown(callback)} ({type(callback).__name__})"
             )
     return checked
+
+
+def _split(x: Array, y: Array, part: Any, seed: int) -> tuple[Array, Array, Array, Array]:
+    """Rows to train on and rows to look at, a function of the seed alone."""
+    number = real(part, "validation_split")
+    held = round(number * len(x)) if 0 < number < 1 else 0
+    if not 0 < held < len(x):
+        raise ValueError(
+            f"validation_split must be in (0, 1) and leave rows on both sides, got {part!r} "
+            f"of {len(x)} rows"
+        )
+    order = np.random.default_rng([seed, 1]).permutation(len(x))
+    out, rest = np.sort(order[:held]), np.sort(order[held:])
+    return x[rest], y[rest], x[out], y[out]
 
 
 def _validation_pair(net: Network, data: Any) -> tuple[Array | None, Array | None]:
