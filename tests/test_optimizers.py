@@ -250,3 +250,49 @@ def test_the_bare_kind_is_refused():
     for wrong in (Optimizer(), "adam", cr.Adam, None):
         with pytest.raises(TypeError, match="optimizer must be an optimiser such as SGD"):
             net.fit(X, Y, epochs=1, optimizer=wrong)
+
+
+GOING_ON = [
+    *RULES,
+    cr.SGD(cr.Cosine(0.1, epochs=7)),
+    cr.Adam(cr.Warmup(cr.StepDecay(0.01, every=2), epochs=3)),
+    cr.AdamW(cr.OneCycle(0.01, epochs=9)),
+    cr.Adam(cr.ReduceOnPlateau(0.05, patience=0)),
+]
+
+
+@pytest.mark.parametrize("optimizer", GOING_ON, ids=repr)
+def test_some_epochs_and_some_more_are_all_at_once(optimizer):
+    net, X, Y = problem()
+    twin = net.copy()
+    whole = net.fit(X, Y, epochs=9, batch_size=5, optimizer=optimizer, seed=3)
+    trainer = cr.Trainer(twin, optimizer)
+    parts = [trainer.fit(X, Y, epochs=n, batch_size=5, seed=3) for n in (4, 1, 4)]
+    assert net.theta.tobytes() == twin.theta.tobytes()
+    assert [*parts[0].cost, *parts[1].cost, *parts[2].cost] == whole.cost
+    assert trainer.epochs == 9
+
+
+def test_an_interrupted_fit_counts_its_finished_epochs():
+    net, X, Y = problem()
+    twin = net.copy()
+    trainer = cr.Trainer(net, cr.Adam(0.01))
+
+    def stumble(_, history):
+        if len(history.cost) == 3:
+            raise RuntimeError("stumbled")
+
+    with pytest.raises(RuntimeError, match="stumbled"):
+        trainer.fit(X, Y, epochs=9, batch_size=5, callbacks=[stumble])
+    assert trainer.epochs == 3
+    trainer.fit(X, Y, epochs=6, batch_size=5)
+    twin.fit(X, Y, epochs=9, batch_size=5, optimizer=cr.Adam(0.01))
+    assert net.theta.tobytes() == twin.theta.tobytes()
+
+
+def test_a_diverged_fit_counts_its_finished_epochs():
+    net, X, Y = problem("float32")
+    trainer = cr.Trainer(net, cr.SGD(30.0))
+    with pytest.raises(cr.DivergedError) as error:
+        trainer.fit(X, Y, epochs=500, batch_size=5)
+    assert trainer.epochs == error.value.epoch - 1

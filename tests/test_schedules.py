@@ -143,10 +143,10 @@ def test_a_plateau_looks_at_the_validation_cost_first(validation):
         assert steps[-1] > steps[0] / 10
 
 
-def test_a_trainer_takes_a_number():
-    net, _, _ = problem()
-    with pytest.raises(TypeError, match=r"set trainer.learning_rate between its steps"):
-        cr.Trainer(net, cr.SGD(cr.Cosine(0.1, epochs=3)))
+def test_a_step_takes_a_number():
+    net, X, Y = problem()
+    with pytest.raises(TypeError, match=r"set trainer.learning_rate between the steps"):
+        cr.Trainer(net, cr.SGD(cr.Cosine(0.1, epochs=3))).step(X, Y)
     trainer = cr.Trainer(net, cr.SGD(0.1))
     assert trainer.learning_rate == 0.1
     for wrong in (0, -1, math.nan, math.inf, 10**400):

@@ -89,7 +89,7 @@ class History:
 
 
 class Trainer:
-    """A network with an optimiser and its state, for a training loop of your own.
+    """A network with an optimiser and its state: steps of your own, or epochs and more epochs.
 
     Parameters
     ----------
@@ -110,26 +110,35 @@ class Trainer:
     ...     cost = trainer.step(X, Y)
     """
 
-    __slots__ = ("_cost", "_engine", "_net", "_optimizer", "_steps", "loss")
+    __slots__ = (
+        "_cost",
+        "_engine",
+        "_epochs",
+        "_net",
+        "_optimizer",
+        "_plateau",
+        "_schedule",
+        "_steps",
+        "loss",
+    )
 
     def __init__(
         self, net: Network, optimizer: Optimizer = _DEFAULT_OPTIMIZER, loss: Loss = "mse"
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"net must be a Network, got {type(net).__name__}")
-        reduction = checked_loss(loss).reduction
+        checked = checked_loss(loss)
         _check_optimizer(optimizer, net)
-        if isinstance(optimizer.learning_rate, Schedule):
-            raise TypeError(
-                f"learning_rate is {optimizer.learning_rate}, which counts the steps of a fit: "
-                "give a Trainer a number, and set trainer.learning_rate between its steps"
-            )
         self.loss = loss
         self._net = net
         self._optimizer = optimizer
         self._steps = 0
+        self._epochs = 0
         self._cost = math.nan
-        self._engine = _core_trainer(net, optimizer, reduction)
+        self._engine = _core_trainer(net, optimizer, checked.reduction)
+        schedule = optimizer.learning_rate
+        self._schedule = schedule if isinstance(schedule, Schedule) else None
+        self._plateau = Plateau(schedule) if isinstance(schedule, ReduceOnPlateau) else None
 
     @property
     def net(self) -> Network:
@@ -140,6 +149,11 @@ class Trainer:
     def optimizer(self) -> Optimizer:
         """The update rule."""
         return self._optimizer
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that `fit` has done so far."""
+        return self._epochs
 
     @property
     def learning_rate(self) -> float:
@@ -186,7 +200,7 @@ class Trainer:
         RuntimeError
             The network is being trained in another thread.
         """
-        if self._net._scaling is None:
+        if self._net._scaling is None and self._schedule is None:
             cost = self._engine.try_step(X, Y)
             if cost is not None:
                 self._steps += 1
@@ -196,6 +210,11 @@ class Trainer:
 
     def _careful_step(self, X: Any, Y: Any) -> float:
         """`step` for arguments that the core does not take as they are."""
+        if self._schedule is not None:
+            raise TypeError(
+                f"learning_rate is {self._schedule}, which counts the steps of `fit`: for `step` "
+                "give a number, and set trainer.learning_rate between the steps"
+            )
         x, y = _apart(self._net, *self._net._prepare(X, Y))
         try:
             cost = self._engine.step(x, y)
@@ -216,130 +235,129 @@ class Trainer:
         self._cost = cost
         return cost
 
+    def fit(
+        self,
+        X: Any,
+        Y: Any,
+        epochs: int = 100,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int = 0,
+        validation_data: tuple[Any, Any] | None = None,
+        callbacks: Any = (),
+        progress: bool = False,
+        *,
+        validation_split: float | None = None,
+        early_stopping: EarlyStopping | None = None,
+    ) -> History:
+        """Train for some more epochs; arguments, result and errors as for `Network.fit`.
+
+        The optimiser's state, the order of the rows and the schedule go on where the last `fit` of
+        this trainer ended: 10 epochs and 10 more are the same bits as 20 at once.
+        """
+        net = self._net
+        epochs = whole_number(epochs, "epochs", most=2**31 - 1)
+        batch_size = whole_number(batch_size, "batch_size")
+        seed = whole_number(seed, "seed", least=0)
+        shuffle = _checked_bool(shuffle, "shuffle")
+        progress = _checked_bool(progress, "progress")
+        callbacks = _checked_callbacks(callbacks)
+        x, y = net._prepare(X, Y)
+        if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
+            raise TypeError(
+                "early_stopping must be an EarlyStopping(patience=10) or None, "
+                f"got {shown(early_stopping)} ({type(early_stopping).__name__})"
+            )
+        x_val, y_val = _validation_pair(net, validation_data)
+        if validation_split is not None:
+            if x_val is not None:
+                raise ValueError("validation_split and validation_data: give one of them")
+            x, y, x_val, y_val = _split(x, y, validation_split, seed)
+        x, y = _apart(net, x, y)
+        rows = x.shape[0]
+        batch_size = min(batch_size, rows)
+        history = History()
+        bar = None
+        if progress:
+            from .progress import Progress
+
+            bar = Progress(epochs, rows)
+        watch = None if early_stopping is None else Watch(early_stopping, net.theta)
+        looking = callbacks or bar is not None or self._plateau is not None or watch is not None
+        start = time.perf_counter()
+
+        def clock() -> None:
+            history.seconds = time.perf_counter() - start
+            history.rows_per_second = rows * len(history.cost) / max(history.seconds, 1e-9)
+
+        def on_epoch(epoch: int, cost: float, val_cost: float) -> bool:
+            history.cost.append(cost)
+            if x_val is not None:
+                history.val_cost.append(val_cost)
+            clock()
+            watched = cost if x_val is None else val_cost
+            if self._plateau is not None:
+                self._engine.learning_rate = self._plateau.after(watched)
+            if watch is not None and watch.after(epoch + 1, watched):
+                history.stopped = "early_stopping"
+            if bar is not None:
+                bar.update(epoch + 1, cost, val_cost if x_val is not None else None)
+            answers = [callback(net, history) for callback in callbacks]
+            by_callback = any(isinstance(a, (bool, np.bool_)) and bool(a) for a in answers)
+            return by_callback or history.stopped == "early_stopping"
+
+        first, steps, done = self._epochs, -(-rows // batch_size), self._engine.steps
+        try:
+            costs, val_costs, stopped = self._engine.fit(
+                x,
+                y,
+                epochs,
+                batch_size,
+                shuffle,
+                seed,
+                first,
+                x_val,
+                y_val,
+                on_epoch if looking else None,
+                self._rates(first * steps, epochs * steps, steps),
+            )
+        finally:
+            self._epochs = first + (self._engine.steps - done) // steps
+            if bar is not None:
+                bar.close()
+        if stopped == "diverged":
+            raise _diverged(self, x, y, epochs, [c for c in costs if math.isfinite(c)])
+        history.cost[:] = costs
+        history.val_cost[:] = val_costs
+        history.stopped = history.stopped or stopped
+        if watch is not None:
+            watch.restore()
+        clock()
+        history.reason = reason(history.stopped, history.cost, history.val_cost, watch)
+        return history
+
+    def _rates(self, first: int, count: int, per_epoch: int) -> Array | None:
+        """The learning rates of the steps to come, where the schedule knows them."""
+        if self._schedule is None or self._plateau is not None:
+            return None
+        return self._schedule.rates(np.arange(first, first + count), per_epoch)
+
     def __repr__(self) -> str:
         return f"Trainer({self._net!r}, {self._optimizer!r}, loss={self.loss!r})"
 
 
-def fit(
-    net: Network,
-    X: Any,
-    Y: Any,
-    *,
-    epochs: int,
-    batch_size: int,
-    optimizer: Optimizer,
-    loss: Loss,
-    shuffle: bool,
-    seed: int,
-    validation_data: tuple[Any, Any] | None,
-    validation_split: float | None,
-    early_stopping: EarlyStopping | None,
-    callbacks: Any,
-    progress: bool,
-) -> History:
+def fit(net: Network, X: Any, Y: Any, *, optimizer: Optimizer, loss: Loss, **how: Any) -> History:
     """See `Network.fit`."""
-    epochs = whole_number(epochs, "epochs", most=2**31 - 1)
-    batch_size = whole_number(batch_size, "batch_size")
-    seed = whole_number(seed, "seed", least=0)
-    shuffle = _checked_bool(shuffle, "shuffle")
-    progress = _checked_bool(progress, "progress")
-    reduction = checked_loss(loss).reduction
-    _check_optimizer(optimizer, net)
-    callbacks = _checked_callbacks(callbacks)
-    x, y = net._prepare(X, Y)
-    if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
-        raise TypeError(
-            "early_stopping must be an EarlyStopping(patience=10) or None, "
-            f"got {shown(early_stopping)} ({type(early_stopping).__name__})"
-        )
-    x_val, y_val = _validation_pair(net, validation_data)
-    if validation_split is not None:
-        if x_val is not None:
-            raise ValueError("validation_split and validation_data: give one of them")
-        x, y, x_val, y_val = _split(x, y, validation_split, seed)
-    x, y = _apart(net, x, y)
-    rows = x.shape[0]
-    trainer = _core_trainer(net, optimizer, reduction)
-    history = History()
-    bar = None
-    if progress:
-        from .progress import Progress
-
-        bar = Progress(epochs, rows)
-    schedule = optimizer.learning_rate
-    plateau = Plateau(schedule) if isinstance(schedule, ReduceOnPlateau) else None
-    steps = -(-rows // batch_size)
-    rates = None
-    if isinstance(schedule, Schedule) and plateau is None:
-        rates = schedule.rates(np.arange(epochs * steps), steps)
-    watch = None if early_stopping is None else Watch(early_stopping, net.theta)
-    looking = callbacks or bar is not None or plateau is not None or watch is not None
-    start = time.perf_counter()
-
-    def clock() -> None:
-        history.seconds = time.perf_counter() - start
-        history.rows_per_second = rows * len(history.cost) / max(history.seconds, 1e-9)
-
-    def on_epoch(epoch: int, cost: float, val_cost: float) -> bool:
-        history.cost.append(cost)
-        if x_val is not None:
-            history.val_cost.append(val_cost)
-        clock()
-        watched = cost if x_val is None else val_cost
-        if plateau is not None:
-            trainer.learning_rate = plateau.after(watched)
-        if watch is not None and watch.after(epoch + 1, watched):
-            history.stopped = "early_stopping"
-        if bar is not None:
-            bar.update(epoch + 1, cost, val_cost if x_val is not None else None)
-        answers = [callback(net, history) for callback in callbacks]
-        by_callback = any(isinstance(a, (bool, np.bool_)) and bool(a) for a in answers)
-        return by_callback or history.stopped == "early_stopping"
-
-    try:
-        costs, val_costs, stopped = trainer.fit(
-            x,
-            y,
-            epochs,
-            min(batch_size, rows),
-            shuffle,
-            seed,
-            0,
-            x_val,
-            y_val,
-            on_epoch if looking else None,
-            rates,
-        )
-    finally:
-        if bar is not None:
-            bar.close()
-    if stopped == "diverged":
-        raise _diverged(
-            net, x, y, epochs, [c for c in costs if math.isfinite(c)], optimizer, reduction
-        )
-    history.cost[:] = costs
-    history.val_cost[:] = val_costs
-    history.stopped = history.stopped or stopped
-    if watch is not None:
-        watch.restore()
-    clock()
-    history.reason = reason(history.stopped, history.cost, history.val_cost, watch)
-    return history
+    return Trainer(net, optimizer, loss).fit(X, Y, **how)
 
 
 def _diverged(
-    net: Network,
-    x: Array,
-    y: Array,
-    epochs: int,
-    costs: list[float],
-    optimizer: Optimizer,
-    reduction: str,
+    trainer: Trainer, x: Array, y: Array, epochs: int, costs: list[float]
 ) -> DivergedError:
     """What to raise when an epoch diverged after `costs`, those of the epochs before it."""
     epoch = len(costs) + 1
     # In the first epoch the parameters are the initial ones: their cost is the last finite one.
-    cost = costs[-1] if costs else net._engine.cost(x, y, reduction)
+    cost = costs[-1] if costs else _cost_of(trainer, x, y)
     if not math.isfinite(cost):
         cost = math.nan
     last = "it never was" if math.isnan(cost) else f"last finite cost {cost:.6g}"
@@ -347,10 +365,14 @@ def _diverged(
     return DivergedError(
         f"training diverged in epoch {epoch} of {epochs}: the cost or a parameter is no longer "
         f"finite ({last}). The network's parameters are {kept}; "
-        + _ADVICE.format(rate=optimizer.first_rate),
+        + _ADVICE.format(rate=trainer.learning_rate),
         epoch=epoch,
         cost=cost,
     )
+
+
+def _cost_of(trainer: Trainer, x: Array, y: Array) -> float:
+    return trainer.net._engine.cost(x, y, checked_loss(trainer.loss).reduction)
 
 
 def _core_trainer(
