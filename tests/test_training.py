@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _thread
+import csv
+import json
 import math
 import threading
 import time
@@ -548,3 +550,34 @@ def test_the_trainer_keeps_the_network_alive(dtype):
     assert trainer.step(X, Y) == make_net(dtype).cost(X, Y)
     del trainer
     assert velocity.shape == (make_net(dtype).n_parameters,)
+
+
+# ------------------------------------------------------------------------------ history on disk
+
+
+@pytest.mark.parametrize("validation", [False, True])
+def test_history_goes_to_files_and_back(tmp_path, validation):
+    history = cr.History([1.0, 0.1 + 0.2, 1e-300], [3.0, 2.5, 1 / 3] if validation else [])
+    columns = ["epoch", "cost", *(["val_cost"] if validation else [])]
+    assert list(history.table()) == columns
+    assert history.table()["epoch"] == [1, 2, 3]
+
+    history.save(tmp_path / "h.csv")
+    with (tmp_path / "h.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["cost"]) for row in rows] == history.cost  # the same bits
+    history.save(str(tmp_path / "h.jsonl"))
+    lines = [json.loads(line) for line in (tmp_path / "h.jsonl").read_text().splitlines()]
+    assert [list(line) for line in lines] == [columns] * 3
+    assert [line["cost"] for line in lines] == history.cost
+    if validation:
+        assert [float(row["val_cost"]) for row in rows] == history.val_cost
+        assert [line["val_cost"] for line in lines] == history.val_cost
+
+
+def test_history_of_no_epochs_and_of_an_unknown_suffix(tmp_path):
+    cr.History().save(tmp_path / "h.csv")
+    assert (tmp_path / "h.csv").read_text() == "epoch,cost\n"
+    with pytest.raises(ValueError, match=r"path must end in \.csv or \.jsonl, got '.*h\.txt'"):
+        cr.History([1.0]).save(tmp_path / "h.txt")
+    assert not (tmp_path / "h.txt").exists()

@@ -9,6 +9,7 @@ from ._core import __version__
 from .errors import DivergedError, FormatError
 from .explanation import Explanation
 from .gradcheck import GradientCheck, gradcheck
+from .history import History
 from .layers import Dense
 from .losses import MSE
 from .modelfile import load
@@ -20,7 +21,7 @@ from .scaling import Scaling
 from .schedules import Cosine, OneCycle, ReduceOnPlateau, StepDecay, Warmup
 from .stopping import EarlyStopping
 from .trace import Gradient, Trace
-from .training import History, Trainer
+from .training import Trainer
 
 __all__ = [
     "MSE",

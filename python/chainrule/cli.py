@@ -59,6 +59,7 @@ from .commandline import (
 )
 from .errors import DivergedError, FormatError
 from .gradcheck import GradientCheck, gradcheck
+from .history import History
 from .layers import ACTIVATIONS, MAX_UNITS, Dense
 from .modelfile import load
 from .network import DTYPES, Network
@@ -67,7 +68,6 @@ from .progress import short
 from .runtime import info, set_num_threads
 from .scaling import Scaling
 from .tables import listing, show
-from .training import History
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
 

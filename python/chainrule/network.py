@@ -29,8 +29,8 @@ from .trace import Gradient, Numbered, Trace
 
 if TYPE_CHECKING:
     from .diagnosis import DeadUnits, WeakInputs
+    from .history import History
     from .stopping import EarlyStopping
-    from .training import History
 
 Array = NDArray[Any]
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +18,12 @@ from numpy.typing import NDArray
 from . import _core
 from .arrays import all_finite
 from .errors import DivergedError, real, shown, whole_number
+from .history import History
 from .losses import Loss, checked_loss
 from .network import Network
 from .optimizers import SGD, Optimizer, core_arguments
 from .schedules import Plateau, ReduceOnPlateau, Schedule
 from .stopping import EarlyStopping, Watch, reason
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Array = NDArray[Any]
 
@@ -35,57 +32,6 @@ _ADVICE = (
     "try a smaller learning_rate (it was {rate:g}), or scale the data: "
     "net.scaling = chainrule.Scaling.fit(X, Y)"
 )
-
-
-@dataclass
-class History:
-    """What happened in one `Network.fit`.
-
-    Attributes
-    ----------
-    cost : list of float
-        One per epoch: the mean over the rows of the costs seen before each update.
-    val_cost : list of float
-        One per epoch, after it; empty without validation data.
-    stopped : str
-        "epochs" (all done), "callback" or "early_stopping"; "" while training.
-    reason : str
-        Why training stopped, and what to try next, in words.
-    best_epoch : int or None
-        Numbered from 1: the epoch with the lowest validation cost (training cost without
-        validation data), whose parameters the network has if `EarlyStopping` restored them.
-    seconds : float
-        Duration.
-    rows_per_second : float
-        Rows trained on, per second.
-    """
-
-    cost: list[float] = field(default_factory=list)
-    val_cost: list[float] = field(default_factory=list)
-    stopped: str = ""
-    reason: str = ""
-    seconds: float = 0.0
-    rows_per_second: float = 0.0
-
-    @property
-    def best_epoch(self) -> int | None:
-        """See above."""
-        watched = self.val_cost or self.cost
-        return 1 + int(np.argmin(watched)) if watched else None
-
-    def plot(self) -> Figure:
-        """The costs over the epochs as a Matplotlib figure (needs the extra `plot`)."""
-        from .plot import cost
-
-        return cost(self)
-
-    def __repr__(self) -> str:
-        text = f"History: {len(self.cost)} epochs"
-        if self.cost:
-            text += f", cost {self.cost[0]:.6g} -> {self.cost[-1]:.6g}"
-        if self.val_cost:
-            text += f", validation cost {self.val_cost[0]:.6g} -> {self.val_cost[-1]:.6g}"
-        return f"{text} | {self.seconds:.3g} s, {self.rows_per_second:.3g} rows/s"
 
 
 class Trainer:
