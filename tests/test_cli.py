@@ -933,3 +933,40 @@ def test_progress_without_stderr(monkeypatch):
     bar = progress.Progress(1, rows=50)
     bar.update(1, 0.5, None)
     bar.close()
+
+
+@pytest.mark.parametrize("name", ["sgd", "rmsprop", "adam", "adamw", "rprop"])
+def test_train_with_every_optimizer(run, name):
+    options = ["--optimizer", name, "--epochs", "60", "--seed", "1"]
+    result = run("train", "diabetes", "--output", f"{name}.safetensors", *options)
+    assert (result.code, result.err.count("error")) == (0, 0)
+    first, last = (float(part.split()[0]) for part in topics(result.out)["cost"].split("->")[:2])
+    assert last < 0.5 * first
+    rows = cr.load(f"{name}.safetensors").metadata["table"]["rows"]
+    assert rows == 354
+    assert "stopped" not in topics(result.out)
+
+
+def test_train_with_patience_stops_and_says_why(run):
+    options = ["--optimizer", "adam", "--epochs", "3000", "--patience", "15"]
+    result = run("train", "diabetes", "--output", "d.safetensors", *options)
+    assert result.code == 0
+    stopped = topics(result.out)["stopped"]
+    assert "The validation cost has not fallen for 15 epochs" in stopped
+    assert "whose parameters the network has" in stopped
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--optimizer", "adam", "--momentum", "0.5"], "argument --momentum: adam has none"),
+        (["--optimizer", "rprop", "--weight-decay", "1"], "argument --weight-decay: rprop has"),
+        (["--optimizer", "lbfgs"], "invalid choice: 'lbfgs'"),
+        (["--patience", "0"], "--patience"),
+        (["--weight-decay", "-1"], "--weight-decay"),
+    ],
+)
+def test_options_of_the_optimizer_that_cannot_be(run, options, words):
+    result = run("train", "diabetes", *options)
+    assert result.code == 2
+    assert words in result.err

@@ -63,10 +63,11 @@ from .history import History
 from .layers import ACTIVATIONS, MAX_UNITS, Dense
 from .modelfile import load
 from .network import DTYPES, Network
-from .optimizers import SGD
+from .optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, Rprop
 from .progress import short
 from .runtime import info, set_num_threads
 from .scaling import Scaling
+from .stopping import EarlyStopping
 from .tables import listing, show
 
 INTERRUPTED, BROKEN_PIPE = 130, 141
@@ -76,6 +77,13 @@ INTERRUPTED, BROKEN_PIPE = 130, 141
 # the accuracy 0.971 (0.964 to 0.975). A one-hot target spreads the cost over the classes, so each
 # gradient is smaller and the step larger.
 LEARNING_RATE = {"regression": 0.001, "classification": 0.02}
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rprop": Rprop,
+}
 EPOCHS = {"regression": 40, "classification": 100}
 LEAST_STEPS = 480  # a small table makes few steps per epoch
 MOST_CLASSES, ROWS_PER_CLASS = 20, 5
@@ -247,11 +255,19 @@ What was learnt, with the scaling and the column names, goes into one safetensor
         default=32,
         help="rows per step (default 32)",
     )
+    add("--optimizer", choices=OPTIMIZERS, default="sgd", metavar="NAME",
+        help=f"{', '.join(OPTIMIZERS)} (default sgd)")  # fmt: skip
     add("--learning-rate", metavar="X", type=real_option("a number > 0", lambda x: x > 0),
         help=f"default {LEARNING_RATE['regression']} for regression, "
-        f"{LEARNING_RATE['classification']} for classification")  # fmt: skip
+        f"{LEARNING_RATE['classification']} for classification with sgd; else the "
+        "optimizer's own")  # fmt: skip
     add("--momentum", metavar="X", type=real_option("0 <= momentum < 1", lambda x: 0 <= x < 1),
-        default=0.9, help="0 is plain gradient descent (default 0.9)")  # fmt: skip
+        help="of sgd and rmsprop; 0 is plain gradient descent (default 0.9 for sgd)")  # fmt: skip
+    add("--weight-decay", metavar="X", type=real_option("a number >= 0", lambda x: x >= 0),
+        help="not for rprop (default 0, 0.01 for adamw)")  # fmt: skip
+    add("--patience", metavar="N", type=whole_option(1),
+        help="stop when the cost of a tenth of the training rows, held out for that, has not "
+        "fallen for N epochs, and keep the best parameters")  # fmt: skip
     add("--dtype", choices=DTYPES, default="float32", help="default float32")
     add("--seed", metavar="N", type=whole_option(0), default=0,
         help="of the split, the initial weights and the order of rows (default 0)")  # fmt: skip
@@ -353,6 +369,8 @@ def _train(options: argparse.Namespace) -> int:
         if options.quiet:
             return OK
         say("cost", _costs(history))
+        if options.patience is not None:
+            say("stopped", history.reason)
         judged, where = (held, "") if held.size else (train, " on the training rows")
         say("result", _score(net.predict(X[judged]), Y[judged], classes, target) + where)
         say("speed", f"{short(history.rows_per_second)} rows/s, {history.seconds:.2g} s")
@@ -400,7 +418,8 @@ def _fit(
     options: argparse.Namespace,
 ) -> History:
     """Train with the options or their defaults, and judge whether it went well."""
-    rate = options.learning_rate or LEARNING_RATE[task]
+    optimizer = _optimizer(task, options)
+    rate = optimizer.first_rate
     with np.errstate(over="ignore", under="ignore"):
         if not 0 < np.dtype(net.dtype).type(rate) < np.inf:
             raise Failure(USAGE, f"argument --learning-rate: {rate:g} does not fit {net.dtype}")
@@ -412,9 +431,9 @@ def _fit(
             Y[train],
             epochs=epochs,
             batch_size=options.batch_size,
-            optimizer=SGD(rate, options.momentum),
+            optimizer=optimizer,
             seed=options.seed,
-            validation_data=(X[held], Y[held]) if held.size else None,
+            **_watched(X, Y, held, options),
             progress=not options.quiet,
         )
     except DivergedError as error:
@@ -422,6 +441,38 @@ def _fit(
     if history.cost[-1] > USELESS_COST:
         raise _diverged(f"after {epochs} epochs", history.cost[-1], rate)
     return history
+
+
+def _optimizer(task: str, options: argparse.Namespace) -> Optimizer:
+    """The update rule with the numbers given; the others are its own."""
+    kind = OPTIMIZERS[options.optimizer]
+    given = {
+        "learning_rate": options.learning_rate,
+        "momentum": options.momentum,
+        "weight_decay": options.weight_decay,
+    }
+    if kind is SGD:
+        given["learning_rate"] = options.learning_rate or LEARNING_RATE[task]
+        given["momentum"] = 0.9 if options.momentum is None else options.momentum
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in given:
+        if name not in kind.__dataclass_fields__:
+            option = f"--{name.replace('_', '-')}"
+            raise Failure(USAGE, f"argument {option}: {options.optimizer} has none")
+    try:
+        return kind(**given)
+    except ValueError as error:
+        raise Failure(USAGE, str(error)) from None
+
+
+def _watched(
+    X: Matrix, Y: Matrix, held: NDArray[np.int64], options: argparse.Namespace
+) -> dict[str, Any]:
+    """What is looked at after each epoch: with patience not the test, which is to stay unseen."""
+    if options.patience is not None:
+        stopping = EarlyStopping(options.patience)
+        return {"validation_split": 0.1, "early_stopping": stopping}
+    return {"validation_data": (X[held], Y[held]) if held.size else None}
 
 
 def _diverged(when: str, cost: float, rate: float) -> Failure:
