@@ -49,6 +49,13 @@ def check_estimator(
     if not fitted and mlp.random_state is None:
         notes.append(f"random_state is None; the weights are drawn with seed {seed}.")
     twin, X, y, weight = _at_the_gate(mlp, X, y, seed)
+    if twin.coefs_[0].dtype == np.float32:
+        notes.append("Its weights are float32; they were checked in float64.")
+    if y.shape[1] != twin.coefs_[-1].shape[1]:
+        raise ValueError(
+            f"y has {count(y.shape[1], 'output')}, but {type(mlp).__name__} was fitted with"
+            f" {twin.coefs_[-1].shape[1]}"
+        )
     coefs = [np.array(c, np.float64) for c in twin.coefs_]
     intercepts = [np.array(c, np.float64) for c in twin.intercepts_]
     parameters = Parameters(
@@ -78,8 +85,6 @@ def check_estimator(
         raise ValueError(f"the loss of {type(mlp).__name__} must be finite, got {C}")
     name, m, k = type(mlp).__name__, X.shape[0], y.shape[1]
     word = "fitted" if fitted else "not fitted, weights as it draws them"
-    if any(np.asarray(c).dtype == np.float32 for c in twin.coefs_):
-        notes.append("Its weights are float32; they were checked as float64.")
     if k > 1 or layers > 1:
         notes.append("W^l is coefs_[l-1].T and b^l is intercepts_[l-1].")
     return check_foreign(

@@ -86,7 +86,7 @@ def check_foreign(
         subject=target.subject,
         samples=target.samples,
         oracles=(
-            f"The gradient of {target.source} is held against",
+            f"The gradient that {target.source} gives is held against",
             "  differences  (C(theta + h) - C(theta - h)) / 2h of the cost; allowed 1e-06.",
         ),
         notes=(*target.notes, *notes),
@@ -188,8 +188,9 @@ def _verdict(target: Foreign, found: _Found) -> tuple[str, int]:
         ), p
     if not got[seen].any() and not (np.abs(numeric) > found.allowed)[seen].any():
         return (
-            "Every derivative is 0 on both sides, so nothing was checked: around these parameters"
-            " the cost is constant, or its derivatives are lost in its rounding."
+            "Every derivative is 0 on both sides, so nothing was checked: at these parameters the"
+            " cost is constant, at a minimum or on a kink, or its derivatives are lost in its"
+            " rounding. Take other parameters."
         ), p
     if not (np.abs(got) > found.allowed)[seen].any():
         return (

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from .. import reference
 from ..arrays import as_ndarray
-from ..errors import whole_number
+from ..errors import shown, whole_number
 from ..losses import MSE, checked_loss
 from .foreign import SAME, Foreign, check_foreign
 from .layered import Layered
-from .mistakes import Anatomy
+from .mistakes import Anatomy, diagnose
 from .parameters import Parameters
 from .report import GradientCheck, count
 
@@ -35,6 +35,11 @@ def check_module(
     torch = sys.modules["torch"]
     max_parameters = whole_number(max_parameters, "max_parameters", least=1)
     seed = whole_number(seed, "seed", least=0)
+    if not callable(loss) and not isinstance(loss, (str, MSE)):
+        raise TypeError(
+            f'loss must be "mse", a loss such as MSE(), or a callable loss(output, Y), '
+            f"got {shown(loss)} ({type(loss).__name__})"
+        )
     mse = None if callable(loss) and not isinstance(loss, MSE) else checked_loss(loss)
     if Y is None:
         raise TypeError("Y is missing: gradcheck(module, X, Y, loss=...)")
@@ -73,8 +78,9 @@ def check_module(
             return _checked_cost(torch, criterion, output, target)
 
         C = forward()
-        if not np.isfinite(float(C)):
-            raise ValueError(f"the cost must be finite, got {float(C)}")
+        here = float(C.detach())
+        if not np.isfinite(here):
+            raise ValueError(f"the cost must be finite, got {here}")
         derivatives: tuple[Any, ...] = (None,) * len(free)
         if C.requires_grad:
             derivatives = torch.autograd.grad(C, list(free.values()), allow_unused=True)
@@ -84,7 +90,7 @@ def check_module(
                 for p, g in zip(free.values(), derivatives, strict=True)
             ]
         )
-        if not abs(float(forward()) - float(C)) <= SAME * abs(float(C)):
+        if not abs(float(forward().detach()) - here) <= SAME * abs(here):
             raise ValueError(
                 f"{type(module).__name__} is not deterministic: two forward passes with the same "
                 f"parameters differ in the cost"
@@ -102,11 +108,11 @@ def check_module(
                 f"{type(module).__name__} of PyTorch with {count(parameters.size, 'parameter')}",
                 "autograd",
                 parameters,
-                lambda: float(forward()),
+                lambda: float(forward().detach()),
                 got,
                 samples,
                 notes + note,
-                layered,
+                _explain(parameters, layered, unused),
             ),
             max_parameters=max_parameters,
             seed=seed,
@@ -138,8 +144,9 @@ def _double(torch: Any, module: Any) -> Any:
     try:
         twin = copy.deepcopy(module)
     except Exception as error:
+        reason = str(error).split(". ")[0]
         raise TypeError(
-            f"{name} cannot be copied (copy.deepcopy raised {type(error).__name__}: {error}); "
+            f"{name} cannot be copied (copy.deepcopy raised {type(error).__name__}: {reason}); "
             "does it keep tensors of a former forward pass?"
         ) from error
     return twin.to("cpu").to(torch.float64).eval()
@@ -206,6 +213,24 @@ def _checked_cost(torch: Any, criterion: Any, output: Any, target: Any) -> Any:
 def _listed(names: list[str]) -> str:
     shown = ", ".join(names[:6])
     return shown if len(names) <= 6 else f"{shown} and {len(names) - 6} more"
+
+
+def _explain(
+    parameters: Parameters, layered: Layered | None, unused: list[str]
+) -> Callable[[Array, Array, Array], str]:
+    """The diagnosis; parameters that autograd does not reach come first."""
+
+    def explain(got: Array, right: Array, bad: Array) -> str:
+        wrong = [block.name for block in parameters.blocks if bad[block.where].any()]
+        cut = [name for name in wrong if name in unused]
+        if cut == wrong:
+            return (
+                f"The cost depends on {_listed(cut)}, but autograd does not reach them: is there a"
+                " detach(), .data, .item() or no_grad() on the way?"
+            )
+        return layered(got, right, bad) if layered else diagnose(parameters, got, right, bad)
+
+    return explain
 
 
 def _layered(
