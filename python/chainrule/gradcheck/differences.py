@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .parameters import Block, Parameters
-from .scan import Curve, curve, reach, scan
+from .scan import Curve, curve, in_float32, reach, scan
 
 Array = NDArray[Any]
 
@@ -51,6 +51,7 @@ def sample(parameters: Parameters, size: int, seed: int) -> NDArray[np.intp]:
     return np.sort(np.argsort(rank)[:size])
 
 
+@np.errstate(all="ignore")  # a number that is not finite fails every comparison
 def differences(
     parameters: Parameters,
     cost: Callable[[], float],
@@ -75,7 +76,8 @@ def differences(
     largest
         The largest derivative, |g|_inf, on which the tolerance depends.
     rounding
-        What rounding may do to the cost: a bound of it.
+        What rounding may do to the cost: a bound of it. Without `crosses_kink` it counts for at
+        least 4 units in the last place, of float32 where the cost is computed in that.
     trusted
         Where another oracle agrees with `got`: only there one looks again.
     crosses_kink
@@ -83,22 +85,19 @@ def differences(
         h shrinks, the slopes to both sides do not come together. Then, and when `got` is one of
         the two or lies between them, it is left out.
     """
-    floor = ATOL / RTOL * max(1.0, largest)
-    with np.errstate(all="ignore"):
-        here = float(cost())
-        # Without another oracle rounding alone tells a kink from a mistake: not to be underrated.
-        least = 0.0 if crosses_kink is not None else 4 * float(np.finfo(float).eps) * abs(here)
-    noise = max(rounding, least)
+    floor = ATOL / RTOL * max(1.0, largest if math.isfinite(largest) else 1.0)
+    here = float(cost())
+    noise = rounding
+    if crosses_kink is None:
+        # Rounding alone tells a kink from a mistake here: it is not to be underrated.
+        single = in_float32(parameters, chosen, cost, here)
+        noise = max(noise, 4 * abs(here) * float(np.finfo("f4" if single else "f8").eps))
 
     def allowed(derivative: float) -> float:
         return RTOL * (abs(derivative) + floor)
 
     def look(p: int, steps: Array) -> Curve:
         return curve(parameters, p, steps, cost, here, noise)
-
-    def agrees(p: int, difference: float, h: float) -> bool:
-        # Both costs round, and that is divided by h: a difference cannot know better.
-        return bool(abs(got[p] - difference) <= allowed(got[p]) + noise / h < math.inf)
 
     def central(p: int, h: float) -> float:
         (above, up), (below, down) = parameters.beside(p, h, cost)
@@ -108,9 +107,10 @@ def differences(
     numeric, steps = (np.full(parameters.size, np.nan) for _ in range(2))
     wrong, kink = (np.zeros(parameters.size, bool) for _ in range(2))
 
-    def judge(p: int, difference: float, h: float) -> bool:
+    def judge(p: int, difference: float, h: float, noise: float = noise) -> bool:
         numeric[p], steps[p] = difference, h
-        wrong[p] = not agrees(p, difference, h)
+        # Both costs round, and that is divided by h: a difference cannot know better.
+        wrong[p] = not abs(got[p] - difference) <= allowed(got[p]) + noise / h < math.inf
         return not wrong[p]
 
     def leave_out(p: int) -> None:
@@ -135,13 +135,13 @@ def differences(
         """Look again without knowing where kinks are."""
         found = look(p, reachable)
         i = found.bottom()
-        if judge(p, float(found.central[i]), float(found.h[i])):
+        if judge(p, float(found.central[i]), float(found.h[i]), found.rounding):
             return
         slopes = found.kink()
         if slopes is not None:
             low, high, fuzzy = slopes
             slack = allowed(got[p]) + fuzzy
-            if low - slack <= got[p] <= high + slack:
+            if low - slack <= got[p] <= high + slack < math.inf:
                 leave_out(p)
 
     for block in parameters.blocks:

@@ -19,11 +19,13 @@ from .parameters import Block, Parameters
 Array = NDArray[Any]
 
 STEP = 6.06e-6  # eps^(1/3): where truncation (h^2) and rounding (1 / h) are about equal
-BELOW, ABOVE = 1e-4, 1e3  # the steps scanned, times STEP: down from a parameter's size, up from it
+BELOW, ABOVE = 1e-7, 1e3  # the steps scanned, times STEP: down from a parameter's size, up from it
 FINEST = 1e-13  # relative to the parameter: below, theta + h is rounded too much
 SMALLEST = 1e-30  # what is smaller counts as this
 GOOD = 1e-2  # an error this small beside what is allowed needs no better step
-LAST = 3  # steps at which rounding is seen
+ROUGHEST = 1e-6  # relative to the cost: what moves it more is not rounding
+LAST = 5  # steps at which rounding is seen
+LOOKS = 8  # parameters moved to see whether a cost is in float32
 SCANNED = 3  # parameters of a block whose size differs; and that with the largest derivative
 
 
@@ -48,8 +50,6 @@ class Curve:
         cost is flat at both ends, may agree with its neighbours and is wrong all the same.
         """
         D, noise = self.central, self.rounding / self.h
-        if np.nan_to_num(D).any():
-            D = np.where(D == 0, np.nan, D)  # both costs were rounded to the same number
         errors = np.abs(np.diff(D, append=np.nan)) + noise
         for k in range(1, len(D)):
             proven = np.abs(D[:k] - D[k]) - 2 * (noise[:k] + noise[k])
@@ -68,20 +68,20 @@ class Curve:
         """
         up, down = self.forward, self.backward
         gap, noise = np.abs(up - down), 4 * self.rounding / self.h
+        moves = np.fmax(np.abs(np.diff(up)), np.abs(np.diff(down)))
         for i in range(len(gap) - 3, -1, -1):  # from the smallest steps
-            three = slice(i, i + 3)
-            least = gap[three].min()
-            moves = max(np.abs(np.diff(up[three])).max(), np.abs(np.diff(down[three])).max())
-            if not (least > 2 * noise[i + 2] and moves <= least / 4):
+            least = gap[i : i + 3].min()
+            if not (least > 2 * noise[i + 2] and moves[i : i + 2].max() <= least / 4):
                 continue
             clear = np.flatnonzero(noise[i + 3 :] < least / 8) + i + 3
             if (gap[clear] < least / 2).any():
                 return None
-            return (
-                float(min(up[i + 2], down[i + 2])),
-                float(max(up[i + 2], down[i + 2])),
-                float(noise[i + 2]),
-            )
+            larger = np.flatnonzero(moves[:i] > least / 4)
+            first = int(larger[-1]) + 1 if larger.size else 0  # all from there on are stable
+            fuzzy = moves[first : i + 2] + noise[first : i + 2]
+            best = first + int(np.argmin(fuzzy))
+            low, high = sorted((float(up[best]), float(down[best])))
+            return low, high, float(fuzzy.min())
         return None
 
 
@@ -98,17 +98,36 @@ def curve(
     sides = np.array([parameters.beside(p, float(h), cost) for h in steps], float)
     (above, up), (below, down) = sides[:, 0].T, sides[:, 1].T
     with np.errstate(all="ignore"):
-        central = (up - down) / (above - below)
-        # What differences over the smallest steps say of rounding, should it be underrated.
-        seen = np.abs(np.diff(central)[-LAST:]) * steps[-LAST:]
-        seen = seen[np.isfinite(seen)]
         return Curve(
             steps,
-            central,
+            (up - down) / (above - below),
             (up - here) / (above - value),
             (here - down) / (value - below),
-            max(rounding, 4 * float(np.median(seen)) if seen.size else 0.0),
+            max(rounding, min(_seen_rounding(steps, up - down), ROUGHEST * abs(here))),
         )
+
+
+def _seen_rounding(steps: Array, change: Array) -> float:
+    """What the smallest steps say of the rounding of a cost, should it be underrated."""
+    central = change / (2 * steps)
+    noise = np.abs(np.diff(central)[-LAST:]) * steps[-LAST:]
+    noise = noise[np.isfinite(noise)]
+    # Where truncation is large beside rounding, it is in the larger of these.
+    return 8 * float(np.quantile(noise, 0.25)) if noise.size else 0.0
+
+
+def in_float32(
+    parameters: Parameters, chosen: NDArray[np.intp], cost: Callable[[], float], here: float
+) -> bool:
+    """Is the cost computed in float32? Then all its values are float32 numbers."""
+
+    values = {here}
+    for p in chosen[:: max(1, len(chosen) // LOOKS)].tolist():
+        for h in max(1.0, abs(parameters.value(p))) * STEP * 10.0 ** np.arange(5):
+            values |= {float(value) for _, value in parameters.beside(p, float(h), cost)}
+            if not all(float(np.float32(value)) == value for value in values):
+                return False
+    return len(values) > LOOKS  # fewer may be round by chance, as 0 and 1 are
 
 
 def sizes(block: Block) -> list[Array]:
