@@ -522,26 +522,31 @@ def test_tolerance_of_the_reference(dtype):
     assert mistake(1.15) == mistake(-1.15) == [False, False]
 
 
-def test_two_costs_per_parameter_and_steps_relative_to_it():
-    net = network(("tanh", "identity"), (2, 1), 1)
-    net.W[1] = [[-50.0], [0.125]]
-    seen = []
+def test_parameters_move_one_at_a_time_up_and_down_and_costs_are_few():
+    net = network(("tanh", "identity"), (40, 1), 3)
+    theta, seen = net.theta.copy(), []
 
     class Watched(Planted):
         def copy(self, dtype=None):
             return Watched(self.net.copy(dtype), self.mistake)
 
         def cost(self, X, Y, loss="mse"):
-            seen.append(self.net.W[1][:, 0].tolist())
+            moved = np.flatnonzero(self.net.theta != theta)
+            assert len(moved) <= 1
+            seen.extend((int(p), float(self.net.theta[p] - theta[p])) for p in moved)
             return self.net.cost(X, Y, loss)
 
-    X, Y = data(1, 1)
-    assert cr.gradcheck(Watched(net, lambda *_: None), 0.01 * X, Y).passed
-    assert len(seen) == 2 * 7
-    steps = sorted(w - old for pair in seen for w, old in zip(pair, [-50, 0.125], strict=True))
-    np.testing.assert_allclose(steps[:2], [-50 * 6.06e-6, -6.06e-6], rtol=1e-6)
-    np.testing.assert_allclose(steps[-2:], [6.06e-6, 50 * 6.06e-6], rtol=1e-6)
-    assert not any(steps[2:-2])
+    report = cr.gradcheck(Watched(net, lambda *_: None), *data(3, 1))
+    assert report.passed
+    assert {p for p, _ in seen} == set(np.flatnonzero(net.gradient(*data(3, 1)).theta))
+    for (p, up), (q, down) in zip(seen[::2], seen[1::2], strict=True):
+        assert p == q
+        assert up == pytest.approx(-down, abs=1e-15)
+        assert up > 0
+    # Two for each, and the scan: at most four curves of some ten steps a block, twice.
+    assert 2 * 201 <= len(seen) <= 2 * 201 + 4 * 2 * 4 * 2 * 12
+    steps = [h for block in report.blocks for h in [block.step]]
+    assert all(any(h == pytest.approx(up, rel=1e-6) for _, up in seen) for h in steps)
 
 
 def rounding(net, X, Y, u=2.0**-53):
@@ -760,10 +765,17 @@ def test_relu_slope_at_zero_is_zero():
 def test_kink_within_the_step_is_checked_with_a_smaller_one(monkeypatch):
     net = cr.Network([cr.Dense(1, "relu"), cr.Dense(1)], 1, dtype="float64")
     net.W[1], net.b[1], net.W[2], net.b[2] = [[1.0]], [1e-6], [[2.0]], [0.5]
-    X, Y = [[0.0], [1.0]], [[5.0], [1.0]]  # z = 1e-6 for the first sample, h = 6e-6
+    X, Y = [[0.0], [1.0]], [[5.0], [1.0]]  # z = 1e-6 for the first sample
     report = cr.gradcheck(net, X, Y)
     assert report.passed
     assert report.kinks == 0
+    assert report.blocks[1].step < 1e-6
+    # With one step for all, larger than that:
+    monkeypatch.setattr(differences, "scan", lambda block, *_: np.full(block.array.size, 6e-6))
+    report = cr.gradcheck(net, X, Y)
+    assert report.passed
+    assert report.kinks == 0
+    assert report.blocks[1].step == 6e-6 / 16
     monkeypatch.setattr(differences, "SHRINK", (1,))
     report = cr.gradcheck(net, X, Y)
     assert report.passed
@@ -807,14 +819,81 @@ def test_one_dead_layer_passes():
 # Differences that cannot know better
 
 
-def test_strongly_bent_cost_is_checked_with_smaller_steps(monkeypatch):
+def fixed_step_error(net, X, Y, dW):
+    """Of differences with the customary step 6e-6 max(1, |theta|), as `max_error` is measured."""
+    W, b, names = [None, *net.W], [None, *net.b], [layer.activation for layer in net.layers]
+    numeric, _ = reference.numerical_gradient(W, b, names, X, Y)
+    floor = 0.01 * max(1, *(np.abs(part).max() for part in dW))
+    return max(
+        (np.abs(a - n) / (np.abs(a) + floor)).max() for a, n in zip(dW, numeric[1:], strict=True)
+    )
+
+
+@pytest.mark.parametrize("shrink", [(1,), (1, 16, 256)])
+def test_strongly_bent_cost_is_checked_with_smaller_steps(monkeypatch, shrink):
     net = network(("tanh", "identity"), (4, 1), 2)
     X, Y = data(2, 1)
     X = 400 * X
     net.W[1] = 0.01 * net.W[1]
-    assert cr.gradcheck(net, X, Y).passed
-    monkeypatch.setattr(differences, "SHRINK", (1,))
-    assert not cr.gradcheck(net, X, Y).passed  # C''' h^2 is too large for the first step
+    monkeypatch.setattr(differences, "SHRINK", shrink)
+    report = cr.gradcheck(net, X, Y)
+    assert report.passed
+    assert report.blocks[0].step < 1e-6
+    assert fixed_step_error(net, X, Y, list(net.gradient(X, Y).dW)) > 1e-6
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-6, 1e-3, 1.0, 1e4, 1e7])
+@pytest.mark.parametrize("names", [("tanh", "identity"), ("gelu", "sigmoid"), ("relu", "softplus")])
+def test_steps_go_with_the_size_of_the_weights(size, names):
+    """Inputs 1 / size times weights of that size: a fixed step is too large, or too small."""
+    net = network(names, (5, 2), 3)
+    X, Y = data(3, 2)
+    X, net.W[1] = X / size, size * net.W[1]
+    report = cr.gradcheck(net, X, Y)
+    assert report.passed, str(report)
+    assert report.kinks == 0
+    assert report.n_checked == report.n_parameters
+    W, b = [None, *net.W], [None, *net.b]
+    exact, _ = reference.complex_step_gradient(W, b, list(names), X, Y)
+    floor = 0.01 * max(1.0, np.abs(exact[1]).max())
+    g = net.gradient(X, Y).dW[1]
+    np.testing.assert_allclose(g, exact[1], rtol=1e-11, atol=1e-13 * np.abs(exact[1]).max())
+    # The difference itself: its error tells how far it is from the exact derivative.
+    error = report.errors["W^1"] * (np.abs(g) + floor)
+    assert (error <= 1e-7 * (np.abs(exact[1]) + floor)).all()
+    # The step moves z by about as much for every size.
+    assert 1e-9 < report.blocks[0].step / size < 1e-2
+
+    def mistake(net, X, Y, dW, db):
+        dW[1][2, 1] += 3e-6 * (abs(dW[1][2, 1]) + floor)
+
+    report = cr.gradcheck(Planted(net, mistake), X, Y)
+    assert_found(report, {(1, "W", 3, 2)})
+    assert "differences" in report.diagnosis
+
+
+def test_a_fixed_step_is_wrong_for_tiny_weights():
+    net = network(("tanh", "identity"), (5, 2), 3)
+    X, Y = data(3, 2)
+    X, net.W[1] = X / 1e-6, 1e-6 * net.W[1]
+    assert fixed_step_error(net, X, Y, list(net.gradient(X, Y).dW)) > 1e-2
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "gelu"])
+def test_weights_of_all_sizes_in_one_block(name):
+    net = network((name, "identity"), (6, 1), 4)
+    X, Y = data(4, 1, 9)
+    sizes = np.array([1e-6, 1e-2, 1.0, 1e4])
+    X, net.W[1] = X / sizes, net.W[1] * sizes
+    net.W[1][2] = [0.0, 0.0, 0.3, 0.0]
+    report = cr.gradcheck(net, X, Y)
+    assert report.passed, str(report)
+    assert report.n_checked + report.kinks == report.n_parameters
+
+    def mistake(net, X, Y, dW, db):
+        dW[1][3, 3] += 1e-5 * np.abs(dW[1]).max()
+
+    assert_found(cr.gradcheck(Planted(net, mistake), X, Y), {(1, "W", 4, 4)})
 
 
 def test_large_cost_at_its_minimum(monkeypatch):
@@ -847,7 +926,9 @@ def test_sample_of_the_parameters():
     assert (np.isnan(report.errors["W^1"]) != np.isnan(other.errors["W^1"])).any()
     assert cr.gradcheck(net, X, Y, max_parameters=1).n_checked == 1
     assert cr.gradcheck(net, X, Y, max_parameters=1101).n_checked == 1101
-    assert "sample of" not in str(cr.gradcheck(net, X, Y, max_parameters=1101))
+    text = str(cr.gradcheck(net, X, Y, max_parameters=1101))
+    assert "Differences at a random sample of" not in text
+    assert "Complex step at a random sample of 200 of the parameters." in text
 
 
 # The report
