@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .differences import STEP, differences, sample
+from .differences import Differences, differences, sample
 from .mistakes import diagnose
 from .parameters import Parameters
 from .report import BlockCheck, GradientCheck, count, thousands
-from .resolution import DEVIATIONS, EPS, Stepped, chosen_step, cost_deviation, reach
+from .resolution import DEVIATIONS, EPS, cost_deviation
 
 Array = NDArray[Any]
 
@@ -43,13 +43,15 @@ class Foreign:
 
 @dataclass(eq=False)
 class _Found:
-    """As `Differences`, of all blocks, in the units of the cost; `allowed` where one was taken."""
+    """`Differences` in the units of the cost; `allowed` is what rounding may do to each of them."""
 
+    differences: Differences
     numeric: Array
-    errors: Array
-    wrong: Array
-    kink: Array
     allowed: Array
+
+    def __post_init__(self) -> None:
+        self.errors, self.wrong = self.differences.errors, self.differences.wrong
+        self.kink = self.differences.kink
 
 
 def check_foreign(
@@ -62,11 +64,11 @@ def check_foreign(
         deviation = cost_deviation(parameters, target.cost, seed)
         finite = np.abs(got[np.isfinite(got)])
         largest = float(finite.max(initial=0.0))
-        found = _compare(target, chosen, deviation, largest, seed)
+        found = _compare(target, chosen, deviation, largest)
         seen = float(np.nanmax(np.abs(found.numeric), initial=0.0))
         if seen and not largest / 2 <= seen <= 2 * largest:
             # The tolerance goes with the largest derivative, and the gradient told a wrong one.
-            found = _compare(target, chosen, deviation, seen, seed)
+            found = _compare(target, chosen, deviation, seen)
         diagnosis, p = _verdict(target, found)
         notes = _notes(target, found, deviation)
     errors = {block.name: parameters.part(found.errors, block) for block in parameters.blocks}
@@ -93,77 +95,24 @@ def check_foreign(
     )
 
 
-def _compare(
-    target: Foreign, chosen: NDArray[np.intp], deviation: float, largest: float, seed: int
-) -> _Found:
-    """Hold all blocks against differences, with a step and an allowance for each block.
+def _compare(target: Foreign, chosen: NDArray[np.intp], deviation: float, largest: float) -> _Found:
+    """Hold the gradient against differences.
 
     The cost is taken times a power of two that brings its largest derivative near 1, for the
     tolerance has an absolute part.
     """
-    parameters = target.parameters
     size = largest or abs(target.cost()) or 1.0
     scale = 2.0 ** float(np.clip(-np.round(np.log2(size)), -1000, 1000))
-
-    def cost() -> float:
-        return float(scale * target.cost())
-
-    got = scale * target.got
-    found = _Found(*(np.full(parameters.size, np.nan) for _ in range(5)))
-    found.wrong, found.kink = (np.zeros(parameters.size, bool) for _ in range(2))
-    for block in parameters.blocks:
-        here = chosen[(chosen >= block.where.start) & (chosen < block.where.stop)]
-        if not len(here):
-            continue
-        step = chosen_step(block, cost, scale * deviation, scale * size, seed)
-        moved = Stepped(parameters, step.factor)
-
-        def crosses_kink(p: int, h: float, moved: Parameters = moved) -> bool:
-            return _kink(moved, cost, got, p, h, DEVIATIONS * scale * deviation)
-
-        part = differences(
-            moved,
-            cost,
-            got,
-            here,
-            largest=scale * largest,
-            rounding=step.rounding,
-            trusted=np.ones(parameters.size, bool),
-            crosses_kink=crosses_kink,
-        )
-        found.numeric[here] = part.numeric[here] / scale
-        for name in ("errors", "wrong", "kink"):
-            getattr(found, name)[here] = getattr(part, name)[here]
-        h = STEP * reach(block.array.ravel())
-        found.allowed[block.where] = step.rounding / h / scale
-    return found
-
-
-def _kink(
-    parameters: Parameters, cost: Callable[[], float], got: Array, p: int, h: float, rounding: float
-) -> bool:
-    """Has the cost a kink within +-h of theta_p that explains why the difference is not `got`?
-
-    Where the slope jumps by J the difference is off by at most J / 2, and the second difference
-    falls like h, or at once, where that of a smooth cost falls like h^2.
-    """
-    here = cost()
-
-    def bend(h: float) -> tuple[float, float, float]:
-        (above, up), (below, down) = parameters.beside(p, h, cost)
-        return up - 2 * here + down, up - down, above - below
-
-    second, change, length = bend(h)
-    if abs(second) <= 4 * rounding:
-        return False
-    if not abs(got[p] - change / length) <= 1.02 * abs(second) / length:
-        return False
-    for shrink in (2, 4):
-        smaller, _, _ = bend(h / shrink)
-        if abs(second - 4 * smaller) > 0.25 * abs(second) + 5 * rounding:
-            return True
-        second = smaller
-    return False
+    rounding = DEVIATIONS * deviation
+    found = differences(
+        target.parameters,
+        lambda: float(scale * target.cost()),
+        scale * target.got,
+        chosen,
+        largest=scale * largest,
+        rounding=scale * rounding,
+    )
+    return _Found(found, found.numeric / scale, rounding / found.steps)
 
 
 def _verdict(target: Foreign, found: _Found) -> tuple[str, int]:
@@ -251,6 +200,7 @@ def _blocks(parameters: Parameters, found: _Found) -> list[BlockCheck]:
                 kinks=int(found.kink[block.where].sum()),
                 max_error=float(seen.max(initial=0.0)),
                 passed=not found.wrong[block.where].any(),
+                step=found.differences.step(block),
             )
         )
     return checks
