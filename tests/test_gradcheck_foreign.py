@@ -450,12 +450,13 @@ def test_module_stays_bit_for_bit_as_it_is(torch):
     net(torch.randn(9, 3)).sum().backward()
     before = {name: t.clone() for name, t in net.state_dict().items()}
     grads = [p.grad.clone() for p in net.parameters()]
-    random = torch.get_rng_state()
+    random, threads = torch.get_rng_state(), torch.get_num_threads()
     with torch.no_grad():
         report = cr.gradcheck(net, X, Y)
     assert report.passed, str(report)
     assert not cr.gradcheck(net, X, Y, loss=lambda output, y: (output.detach() ** 2).mean())
     assert torch.equal(random, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
     assert all(module.training for module in net.modules())
     after = net.state_dict()
     assert all(
