@@ -422,6 +422,74 @@ def test_mistake_of_network_and_reference_is_found_by_differences(monkeypatch):
     assert report.max_error > 1e-3
 
 
+def as_the_reference(net, X, Y, dW, db):
+    """Whatever mistake the reference makes on its way back."""
+    W, b, names = [None, *net.W], [None, *net.b], [layer.activation for layer in net.layers]
+    _, wrong_dW, wrong_db = reference.gradient(W, b, names, X, Y)
+    for l in range(1, net.L + 1):
+        dW[l][...], db[l][...] = wrong_dW[l], wrong_db[l]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_mistake_of_network_and_reference_is_found_by_the_complex_step(monkeypatch, name):
+    """Too small for differences, and nothing else is left: the reference makes it too."""
+    net = network((name, "sigmoid", "identity"))
+    times = [layer.activation for layer in net.layers].count(name)
+    f, df = reference.ACTIVATIONS[name]
+    monkeypatch.setitem(reference.ACTIVATIONS, name, (f, lambda z: (1 + 1e-10) * df(z)))
+    X, Y = data(3, 2)
+    planted = Planted(net, as_the_reference)
+    report = cr.gradcheck(planted, X, Y)
+    assert not report
+    assert "disagree with the complex step" in report.diagnosis
+    assert "the reference in" not in report.diagnosis
+    assert max(c.reference_error for c in report.blocks) == 0
+    assert report.max_error <= 1e-6
+    assert set(failed_layers(report)) >= {1}
+    errors = {c.name: c.complex_error for c in report.blocks}
+    assert errors["W^1"] == pytest.approx(times * 1e-10, rel=0.01)
+    assert errors["b^3"] < 1e-14 or name == "identity"
+    assert report.worst.analytic == pytest.approx(report.worst.numeric, rel=3e-10)
+
+
+def test_mistake_of_the_cost_of_the_reference_is_not_of_the_network(monkeypatch):
+    """The complex step is independent of the core: a wrong reference alone is seen as well."""
+    f, df = reference.ACTIVATIONS["tanh"]
+    monkeypatch.setitem(reference.ACTIVATIONS, "tanh", (lambda z: f(z) * (1 + 1e-9), df))
+    report = cr.gradcheck(network(), *data(3, 2))
+    assert not report
+    assert all(c.complex_error > 1e-12 for c in report.blocks if c.layer == 1)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "half_mean", "sum"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_complex_steps_are_those_of_the_reference(name, reduction):
+    room = importlib.import_module("chainrule.gradcheck.complex_step")
+    net = network((name, name, "identity"), (5, 4, 2))
+    X, Y = data(3, 2, 7)
+    theta = parameters_room.NetworkParameters(net, cr.MSE(reduction))
+    W, b = [None, *net.W], [None, *net.b]
+    names = [layer.activation for layer in net.layers]
+    dW, db = reference.complex_step_gradient(W, b, names, X, Y, reduction=reduction)
+    right = theta.row(dW, db)
+    found = room.complex_step(theta, X, Y, np.arange(theta.size))
+    np.testing.assert_allclose(found, right, rtol=1e-12, atol=1e-15 * np.abs(right).max())
+    some = np.array([0, 3, 17, 40, theta.size - 1])
+    found = room.complex_step(theta, X, Y, some)
+    assert np.flatnonzero(~np.isnan(found)).tolist() == some.tolist()
+    np.testing.assert_allclose(found[some], right[some], rtol=1e-12)
+
+
+def test_complex_steps_at_all_parameters_or_a_sample(monkeypatch):
+    net = network(("tanh", "identity"), (16, 1), 26)  # 449 parameters
+    X, Y = data(26, 1)
+    assert "Complex step at" not in str(cr.gradcheck(net, X, Y))
+    monkeypatch.setattr(network_check, "COMPLEX_ALL", 448)
+    assert "Complex step at a random sample of 200 of the" in str(cr.gradcheck(net, X, Y))
+    monkeypatch.setattr(network_check, "COMPLEX_WORK", 20 * 6 * 16)
+    assert "Complex step at a random sample of 20 of the" in str(cr.gradcheck(net, X, Y))
+
+
 def test_wrong_cost_is_found():
     report = cr.gradcheck(Planted(network(), lambda *_: None, cost=lambda C: C / 2), *data(3, 2))
     assert not report
@@ -662,6 +730,67 @@ def test_derivatives_too_small_for_float32():
     assert 1e-6 < report.blocks[0].float32_error < 1e-3
 
 
+def test_worst_error_in_ulp_and_its_place():
+    net = network()
+    X, Y = data(3, 2)
+    unit = np.spacing(np.abs(net.gradient(X, Y).dW[2]).max())
+
+    def mistake(net, X, Y, dW, db):
+        dW[2][3, 1] += 16 * unit  # rounding, for all that the check can tell
+
+    report = cr.gradcheck(Planted(net, mistake), X, Y)
+    assert report.passed
+    assert spot(report.worst_ulp) == (2, "W", 4, 2)
+    assert 14 <= report.max_ulp <= 18
+    assert report.max_ulp == max(block.ulp for block in report.blocks)
+    assert report.blocks[2].ulp == report.max_ulp
+    assert report.worst_ulp.analytic - report.worst_ulp.numeric == report.max_ulp * unit
+    text = str(report)
+    assert f"Worst error against the exact oracles: {report.max_ulp:.2g} ulp at dC/dw^2_4,2" in text
+    right = cr.gradcheck(net, X, Y)
+    assert right.max_ulp < 14
+    for block in right.blocks:
+        if block.ulp:
+            largest = np.abs(
+                {"W": net.gradient(X, Y).dW, "b": net.gradient(X, Y).db}[block.kind][block.layer]
+            ).max()
+            worst = max(block.complex_error, block.reference_error)
+            assert block.ulp == pytest.approx(worst * largest / np.spacing(largest), rel=1e-9)
+
+
+def test_second_verdict_for_float32():
+    X, Y = (part.astype(np.float32) for part in data(3, 2))
+    assert cr.gradcheck(network(), X, Y).float32 is None
+    assert "float32 path" not in str(cr.gradcheck(network(), X, Y))
+
+    net = network(dtype="float32")
+    second = cr.gradcheck(net, X, Y).float32
+    assert second.passed
+    assert second.n_wrong == 0
+    assert 0 < second.max_error < second.allowed < 1e-4
+    exact = net.copy(dtype="float64").gradient(X, Y)
+    place = second.worst
+    largest = np.abs({"W": exact.dW, "b": exact.db}[place.kind][place.layer]).max()
+    assert second.max_error == pytest.approx(abs(place.analytic - place.numeric) / largest)
+    lines = str(cr.gradcheck(net, X, Y)).splitlines()
+    assert lines[-2] == (
+        f"float32 path: PASSED, worst error {second.max_error:.1e} (allowed {second.allowed:.1e})"
+        f" at {place}"
+    )
+    assert lines[-1].startswith("gradient check: PASSED")
+
+    wrong = cr.gradcheck(Planted(net, last_column, dtypes=("float32",)), X, Y)
+    assert not wrong.passed
+    assert not wrong.float32.passed
+    assert wrong.float32.n_wrong == 4
+    assert spot(wrong.float32.worst) == spot(wrong.worst)
+    assert "float32 path: FAILED, 4 derivatives wrong, worst error" in str(wrong)
+    # In float64 alone:
+    wrong = cr.gradcheck(Planted(net, last_column, dtypes=("float64",)), X, Y)
+    assert not wrong.passed
+    assert wrong.float32.passed
+
+
 def test_reference_error_is_relative_to_the_largest_of_the_layer():
     report = cr.gradcheck(Planted(network(dtype="float32"), double), *data(3, 2))
     for c in report.blocks:
@@ -813,7 +942,21 @@ def test_cost_zero_does_not_pass():
 def test_one_dead_layer_passes():
     net = network(("relu", "identity"), (2, 1), 2)
     net.b[1] = [-100.0, -100.0]
-    assert cr.gradcheck(net, *data(2, 1)).passed  # dC/db^2 is not 0
+    report = cr.gradcheck(net, *data(2, 1))
+    assert report.passed  # dC/db^2 is not 0
+    assert [note[:16] for note in report.notes] == ["Layer 1 is dead:"]
+    assert "Layer 1 is dead: all its derivatives are exactly 0" in str(report)
+    net.b[1] = [-100.0, 100.0]
+    assert not cr.gradcheck(net, *data(2, 1)).notes
+    # What should not be 0 is not called dead.
+    net = network(("tanh", "identity"), (2, 1), 2)
+
+    def forgotten(net, X, Y, dW, db):
+        dW[1][...], db[1][...] = 0, 0
+
+    report = cr.gradcheck(Planted(net, forgotten), *data(2, 1))
+    assert not report.passed
+    assert not report.notes
 
 
 # Differences that cannot know better
@@ -995,6 +1138,51 @@ def test_table():
     assert report_room.count(4929, "derivative") == "4 929 derivatives"
     assert "on 1 sample is" in str(cr.gradcheck(network(), *data(3, 2, 1)))
     assert "sample of 7 of" in str(cr.gradcheck(*kink_network(), max_parameters=7))
+
+
+@pytest.mark.parametrize("factor", [1, 1e9])
+def test_table_with_all_columns_is_at_most_80_wide(factor):
+    place = report_room.Place("W^10", (99, 99), 1.0, factor, 10, "W")
+    blocks = tuple(
+        report_room.BlockCheck(
+            name, 10, name[0], (1000, 999), 999_000, 12345, 1e-7 * factor,
+            ulp=1.25 * factor, complex_error=1e-16, reference_error=1e-16, float32_error=1e-7,
+            passed=factor == 1, step=1e-12,
+        )
+        for name in ("W^10", "b^10")
+    )  # fmt: skip
+    report = report_room.GradientCheck(
+        passed=factor == 1, diagnosis="", max_error=1.0, max_ulp=1.25 * factor, worst=place,
+        blocks=blocks, errors={}, n_parameters=2_000_000, n_checked=999_000, kinks=24690,
+        seconds=1.0, subject="Network", samples=3, worst_ulp=place,
+        float32=report_room.Float32Check(factor == 1, 1000, 1e-7, 1e-7, place),
+    )  # fmt: skip
+    lines = str(report).splitlines()
+    assert max(map(len, lines)) <= 80
+    head, *rows = [line for line in lines if "checked " in line or "^10 " in line[:5]][:3]
+    names = ["checked", "kinks", "step h", "differences", "complex", "reference", "ulp", "float32"]
+    assert head.replace("step h", "step_h").split() == [n.replace(" ", "_") for n in names]
+    for row in rows:
+        cells = row.replace("999 000", "999_000").removesuffix(" <-").split()
+        assert len(cells) == 1 + len(names)
+        for name in names:  # right-aligned below their heads
+            end = head.index(name) + len(name)
+            assert row[end - 1] != " "
+            assert row[end : end + 1] in ("", " ")
+
+
+def test_long_names_of_foreign_blocks_are_cut():
+    place = report_room.Place("a", (0,), 1.0, 1.0)
+    name = "transformer.encoder.layers.11.mlp.fc1.weight"
+    block = report_room.BlockCheck(name, None, "", (3,), 3, 1, 1e-9, step=1e-5)
+    report = report_room.GradientCheck(
+        passed=True, diagnosis="", max_error=1e-9, max_ulp=None, worst=place, blocks=(block,),
+        errors={}, n_parameters=4, n_checked=3, kinks=1, seconds=0.0, subject="f", samples=None,
+    )  # fmt: skip
+    text = str(report)
+    assert "transformer.encoder.layers.11...  " in text
+    assert "1 derivative left out: the cost has a kink within +-h." in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def transposed_weights_at_the_end(net, X, Y, dW, db):

@@ -255,7 +255,7 @@ class GradientCheck:
         marks = ["", *("" if b.passed else " <-" for b in self.blocks)]
         width = max(map(len, names))
         return [
-            f"{name:{width}}  "
+            f"{name:{width}} "
             + "  ".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True))
             + mark
             for name, row, mark in zip(names, cells, marks, strict=True)
