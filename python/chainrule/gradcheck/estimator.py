@@ -88,14 +88,14 @@ def check_estimator(
     if k > 1 or layers > 1:
         notes.append("W^l is coefs_[l-1].T and b^l is intercepts_[l-1].")
     target = Foreign(
-            f"{name} of scikit-learn ({word}), {count(parameters.size, 'parameter')}, {twin.loss}",
-            name,
-            parameters,
-            lambda: backprop()[0],
-            got,
-            m,
-            notes,
-            _explain(twin, parameters, X, y),
+        f"{name} of scikit-learn ({word}), {count(parameters.size, 'parameter')}, {twin.loss}",
+        name,
+        parameters,
+        lambda: backprop()[0],
+        got,
+        m,
+        notes,
+        _explain(twin, parameters, X, y),
     )
     # A difference is many small products: waiting for a second thread costs more than it does.
     with importlib.import_module("threadpoolctl").threadpool_limits(1):
