@@ -218,6 +218,7 @@ def test_float32_inside_is_said_and_no_alarm():
                 lambda t, f=factor: (in_float32(t)[0], f * in_float32(t)[1]), theta
             )
             assert not wrong
+            assert factor == 1.05 or f"{factor} times" in wrong.diagnosis
 
 
 def test_float64_is_not_taken_for_float32():
@@ -551,8 +552,10 @@ def test_float32_inside_a_module_is_no_alarm(torch):
         def forward(self, x):
             return torch.tanh(self.layer(x)).float()
 
-    torch.manual_seed(0)
-    assert cr.gradcheck(Single(), X, Y).passed
+    for seed in range(15):
+        torch.manual_seed(seed)
+        report = cr.gradcheck(Single(), X, Y)
+        assert report.passed, str(report)
     assert not cr.gradcheck(Single(), X, Y, loss=Half.of(torch))
 
 

@@ -136,9 +136,10 @@ def differences(
         found = look(p, reachable)
         i = found.bottom()
         # With a tenth of the step the bending of the cost does a hundredth, rounding ten times as
-        # much: at the best of such steps, bending may do some ten times what rounding does.
+        # much: at the best of such steps, bending may do some ten times what rounding does. The
+        # estimate of both is a distance of two differences, and by chance too small.
         h, error = float(found.h[i]), float(found.errors()[i])
-        if judge(p, float(found.central[i]), h, min(error * h, 30 * found.rounding)):
+        if judge(p, float(found.central[i]), h, min(4 * error * h, 30 * found.rounding)):
             return
         slopes = found.kink()
         if slopes is not None:

@@ -123,6 +123,7 @@ def _verdict(target: Foreign, found: _Found) -> tuple[str, int]:
         p = _largest(found.errors, found.wrong)
         right = np.where(seen, numeric, got)  # not looked at, or at a kink: taken for right
         right = np.where(np.isfinite(right), right, 0.0)
+        right = _sharpened(got, right, seen, found)
         explain = target.explain or (lambda *rows: diagnose(parameters, *rows))
         return (
             f"{thousands(int(found.wrong.sum()))} of {_checked(found)} disagree with the"
@@ -148,6 +149,18 @@ def _verdict(target: Foreign, found: _Found) -> tuple[str, int]:
             " take larger derivatives."
         ), p
     return "", p
+
+
+def _sharpened(got: Array, right: Array, seen: Array, found: _Found) -> Array:
+    """Differences of a coarse cost, made exact where all tell of one and the same factor."""
+    size = float(np.abs(right[seen]).max(initial=0.0))
+    slack = 30 * found.allowed[seen]
+    factor = float(np.dot(got[seen], right[seen]) / np.dot(right[seen], right[seen]))
+    factor = float(f"{factor:.2g}") if np.isfinite(factor) else 0.0
+    same = np.abs(got - factor * right)[seen] <= max(1.0, abs(factor)) * slack
+    if factor and slack.max(initial=0.0) > COARSE * size and same.all():
+        return got / factor
+    return right
 
 
 def _notes(target: Foreign, found: _Found, deviation: float) -> list[str]:
