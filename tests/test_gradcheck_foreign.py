@@ -123,6 +123,13 @@ def test_planted_mistake_in_a_function_is_found_and_placed(mistake):
         np.testing.assert_array_equal(errors > 1e-6, differ)
 
 
+def test_one_huge_derivative_does_not_hide_the_others():
+    def fn(t):
+        return (t**2).sum(), 2 * t * [1e9, 1.01, 1.0]
+
+    assert cr.gradcheck(fn, np.ones(3)).diagnosis.startswith("2 of 3 derivatives disagree")
+
+
 def test_factor_is_named():
     assert "0.5 times" in cr.gradcheck(lambda theta: backprop(theta, "half"), THETA).diagnosis
 
@@ -456,6 +463,9 @@ def test_module_stays_bit_for_bit_as_it_is(torch):
         report = cr.gradcheck(net, X, Y)
     assert report.passed, str(report)
     assert not cr.gradcheck(net, X, Y, loss=lambda output, y: (output.detach() ** 2).mean())
+    dropout = torch.nn.functional.dropout
+    assert cr.gradcheck(net, X, Y, loss=lambda output, y: dropout(output, 0.1).pow(2).mean())
+    assert cr.gradcheck(net, X[:1], Y[:1])  # in training, BatchNorm refuses a single row
     assert torch.equal(random, torch.get_rng_state())
     assert torch.get_num_threads() == threads
     assert all(module.training for module in net.modules())
