@@ -422,6 +422,74 @@ def test_mistake_of_network_and_reference_is_found_by_differences(monkeypatch):
     assert report.max_error > 1e-3
 
 
+def as_the_reference(net, X, Y, dW, db):
+    """Whatever mistake the reference makes on its way back."""
+    W, b, names = [None, *net.W], [None, *net.b], [layer.activation for layer in net.layers]
+    _, wrong_dW, wrong_db = reference.gradient(W, b, names, X, Y)
+    for l in range(1, net.L + 1):
+        dW[l][...], db[l][...] = wrong_dW[l], wrong_db[l]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_mistake_of_network_and_reference_is_found_by_the_complex_step(monkeypatch, name):
+    """Too small for differences, and nothing else is left: the reference makes it too."""
+    net = network((name, "sigmoid", "identity"))
+    times = [layer.activation for layer in net.layers].count(name)
+    f, df = reference.ACTIVATIONS[name]
+    monkeypatch.setitem(reference.ACTIVATIONS, name, (f, lambda z: (1 + 1e-10) * df(z)))
+    X, Y = data(3, 2)
+    planted = Planted(net, as_the_reference)
+    report = cr.gradcheck(planted, X, Y)
+    assert not report
+    assert "disagree with the complex step" in report.diagnosis
+    assert "the reference in" not in report.diagnosis
+    assert max(c.reference_error for c in report.blocks) == 0
+    assert report.max_error <= 1e-6
+    assert set(failed_layers(report)) >= {1}
+    errors = {c.name: c.complex_error for c in report.blocks}
+    assert errors["W^1"] == pytest.approx(times * 1e-10, rel=0.01)
+    assert errors["b^3"] < 1e-14 or name == "identity"
+    assert report.worst.analytic == pytest.approx(report.worst.numeric, rel=3e-10)
+
+
+def test_mistake_of_the_cost_of_the_reference_is_not_of_the_network(monkeypatch):
+    """The complex step is independent of the core: a wrong reference alone is seen as well."""
+    f, df = reference.ACTIVATIONS["tanh"]
+    monkeypatch.setitem(reference.ACTIVATIONS, "tanh", (lambda z: f(z) * (1 + 1e-9), df))
+    report = cr.gradcheck(network(), *data(3, 2))
+    assert not report
+    assert all(c.complex_error > 1e-12 for c in report.blocks if c.layer == 1)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "half_mean", "sum"])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_complex_steps_are_those_of_the_reference(name, reduction):
+    room = importlib.import_module("chainrule.gradcheck.complex_step")
+    net = network((name, name, "identity"), (5, 4, 2))
+    X, Y = data(3, 2, 7)
+    theta = parameters_room.NetworkParameters(net, cr.MSE(reduction))
+    W, b = [None, *net.W], [None, *net.b]
+    names = [layer.activation for layer in net.layers]
+    dW, db = reference.complex_step_gradient(W, b, names, X, Y, reduction=reduction)
+    right = theta.row(dW, db)
+    found = room.complex_step(theta, X, Y, np.arange(theta.size))
+    np.testing.assert_allclose(found, right, rtol=1e-12, atol=1e-15 * np.abs(right).max())
+    some = np.array([0, 3, 17, 40, theta.size - 1])
+    found = room.complex_step(theta, X, Y, some)
+    assert np.flatnonzero(~np.isnan(found)).tolist() == some.tolist()
+    np.testing.assert_allclose(found[some], right[some], rtol=1e-12)
+
+
+def test_complex_steps_at_all_parameters_or_a_sample(monkeypatch):
+    net = network(("tanh", "identity"), (16, 1), 26)  # 449 parameters
+    X, Y = data(26, 1)
+    assert "Complex step at" not in str(cr.gradcheck(net, X, Y))
+    monkeypatch.setattr(network_check, "COMPLEX_ALL", 448)
+    assert "Complex step at a random sample of 200 of the" in str(cr.gradcheck(net, X, Y))
+    monkeypatch.setattr(network_check, "COMPLEX_WORK", 20 * 6 * 16)
+    assert "Complex step at a random sample of 20 of the" in str(cr.gradcheck(net, X, Y))
+
+
 def test_wrong_cost_is_found():
     report = cr.gradcheck(Planted(network(), lambda *_: None, cost=lambda C: C / 2), *data(3, 2))
     assert not report
@@ -522,26 +590,31 @@ def test_tolerance_of_the_reference(dtype):
     assert mistake(1.15) == mistake(-1.15) == [False, False]
 
 
-def test_two_costs_per_parameter_and_steps_relative_to_it():
-    net = network(("tanh", "identity"), (2, 1), 1)
-    net.W[1] = [[-50.0], [0.125]]
-    seen = []
+def test_parameters_move_one_at_a_time_up_and_down_and_costs_are_few():
+    net = network(("tanh", "identity"), (40, 1), 3)
+    theta, seen = net.theta.copy(), []
 
     class Watched(Planted):
         def copy(self, dtype=None):
             return Watched(self.net.copy(dtype), self.mistake)
 
         def cost(self, X, Y, loss="mse"):
-            seen.append(self.net.W[1][:, 0].tolist())
+            moved = np.flatnonzero(self.net.theta != theta)
+            assert len(moved) <= 1
+            seen.extend((int(p), float(self.net.theta[p] - theta[p])) for p in moved)
             return self.net.cost(X, Y, loss)
 
-    X, Y = data(1, 1)
-    assert cr.gradcheck(Watched(net, lambda *_: None), 0.01 * X, Y).passed
-    assert len(seen) == 2 * 7
-    steps = sorted(w - old for pair in seen for w, old in zip(pair, [-50, 0.125], strict=True))
-    np.testing.assert_allclose(steps[:2], [-50 * 6.06e-6, -6.06e-6], rtol=1e-6)
-    np.testing.assert_allclose(steps[-2:], [6.06e-6, 50 * 6.06e-6], rtol=1e-6)
-    assert not any(steps[2:-2])
+    report = cr.gradcheck(Watched(net, lambda *_: None), *data(3, 1))
+    assert report.passed
+    assert {p for p, _ in seen} == set(np.flatnonzero(net.gradient(*data(3, 1)).theta))
+    for (p, up), (q, down) in zip(seen[::2], seen[1::2], strict=True):
+        assert p == q
+        assert up == pytest.approx(-down, abs=1e-15)
+        assert up > 0
+    # Two for each, and the scan: at most four curves of some ten steps a block, twice.
+    assert 2 * 201 <= len(seen) <= 2 * 201 + 4 * 2 * 4 * 2 * 12
+    steps = [h for block in report.blocks for h in [block.step]]
+    assert all(any(h == pytest.approx(up, rel=1e-6) for _, up in seen) for h in steps)
 
 
 def rounding(net, X, Y, u=2.0**-53):
@@ -657,6 +730,67 @@ def test_derivatives_too_small_for_float32():
     assert 1e-6 < report.blocks[0].float32_error < 1e-3
 
 
+def test_worst_error_in_ulp_and_its_place():
+    net = network()
+    X, Y = data(3, 2)
+    unit = np.spacing(np.abs(net.gradient(X, Y).dW[2]).max())
+
+    def mistake(net, X, Y, dW, db):
+        dW[2][3, 1] += 16 * unit  # rounding, for all that the check can tell
+
+    report = cr.gradcheck(Planted(net, mistake), X, Y)
+    assert report.passed
+    assert spot(report.worst_ulp) == (2, "W", 4, 2)
+    assert 14 <= report.max_ulp <= 18
+    assert report.max_ulp == max(block.ulp for block in report.blocks)
+    assert report.blocks[2].ulp == report.max_ulp
+    assert report.worst_ulp.analytic - report.worst_ulp.numeric == report.max_ulp * unit
+    text = str(report)
+    assert f"Worst error against the exact oracles: {report.max_ulp:.2g} ulp at dC/dw^2_4,2" in text
+    right = cr.gradcheck(net, X, Y)
+    assert right.max_ulp < 14
+    for block in right.blocks:
+        if block.ulp:
+            largest = np.abs(
+                {"W": net.gradient(X, Y).dW, "b": net.gradient(X, Y).db}[block.kind][block.layer]
+            ).max()
+            worst = max(block.complex_error, block.reference_error)
+            assert block.ulp == pytest.approx(worst * largest / np.spacing(largest), rel=1e-9)
+
+
+def test_second_verdict_for_float32():
+    X, Y = (part.astype(np.float32) for part in data(3, 2))
+    assert cr.gradcheck(network(), X, Y).float32 is None
+    assert "float32 path" not in str(cr.gradcheck(network(), X, Y))
+
+    net = network(dtype="float32")
+    second = cr.gradcheck(net, X, Y).float32
+    assert second.passed
+    assert second.n_wrong == 0
+    assert 0 < second.max_error < second.allowed < 1e-4
+    exact = net.copy(dtype="float64").gradient(X, Y)
+    place = second.worst
+    largest = np.abs({"W": exact.dW, "b": exact.db}[place.kind][place.layer]).max()
+    assert second.max_error == pytest.approx(abs(place.analytic - place.numeric) / largest)
+    lines = str(cr.gradcheck(net, X, Y)).splitlines()
+    assert lines[-2] == (
+        f"float32 path: PASSED, worst error {second.max_error:.1e} (allowed {second.allowed:.1e})"
+        f" at {place}"
+    )
+    assert lines[-1].startswith("gradient check: PASSED")
+
+    wrong = cr.gradcheck(Planted(net, last_column, dtypes=("float32",)), X, Y)
+    assert not wrong.passed
+    assert not wrong.float32.passed
+    assert wrong.float32.n_wrong == 4
+    assert spot(wrong.float32.worst) == spot(wrong.worst)
+    assert "float32 path: FAILED, 4 derivatives wrong, worst error" in str(wrong)
+    # In float64 alone:
+    wrong = cr.gradcheck(Planted(net, last_column, dtypes=("float64",)), X, Y)
+    assert not wrong.passed
+    assert wrong.float32.passed
+
+
 def test_reference_error_is_relative_to_the_largest_of_the_layer():
     report = cr.gradcheck(Planted(network(dtype="float32"), double), *data(3, 2))
     for c in report.blocks:
@@ -760,10 +894,17 @@ def test_relu_slope_at_zero_is_zero():
 def test_kink_within_the_step_is_checked_with_a_smaller_one(monkeypatch):
     net = cr.Network([cr.Dense(1, "relu"), cr.Dense(1)], 1, dtype="float64")
     net.W[1], net.b[1], net.W[2], net.b[2] = [[1.0]], [1e-6], [[2.0]], [0.5]
-    X, Y = [[0.0], [1.0]], [[5.0], [1.0]]  # z = 1e-6 for the first sample, h = 6e-6
+    X, Y = [[0.0], [1.0]], [[5.0], [1.0]]  # z = 1e-6 for the first sample
     report = cr.gradcheck(net, X, Y)
     assert report.passed
     assert report.kinks == 0
+    assert report.blocks[1].step < 1e-6
+    # With one step for all, larger than that:
+    monkeypatch.setattr(differences, "scan", lambda block, *_: np.full(block.array.size, 6e-6))
+    report = cr.gradcheck(net, X, Y)
+    assert report.passed
+    assert report.kinks == 0
+    assert report.blocks[1].step == 6e-6 / 16
     monkeypatch.setattr(differences, "SHRINK", (1,))
     report = cr.gradcheck(net, X, Y)
     assert report.passed
@@ -801,20 +942,101 @@ def test_cost_zero_does_not_pass():
 def test_one_dead_layer_passes():
     net = network(("relu", "identity"), (2, 1), 2)
     net.b[1] = [-100.0, -100.0]
-    assert cr.gradcheck(net, *data(2, 1)).passed  # dC/db^2 is not 0
+    report = cr.gradcheck(net, *data(2, 1))
+    assert report.passed  # dC/db^2 is not 0
+    assert [note[:16] for note in report.notes] == ["Layer 1 is dead:"]
+    assert "Layer 1 is dead: all its derivatives are exactly 0" in str(report)
+    net.b[1] = [-100.0, 100.0]
+    assert not cr.gradcheck(net, *data(2, 1)).notes
+    # What should not be 0 is not called dead.
+    net = network(("tanh", "identity"), (2, 1), 2)
+
+    def forgotten(net, X, Y, dW, db):
+        dW[1][...], db[1][...] = 0, 0
+
+    report = cr.gradcheck(Planted(net, forgotten), *data(2, 1))
+    assert not report.passed
+    assert not report.notes
 
 
 # Differences that cannot know better
 
 
-def test_strongly_bent_cost_is_checked_with_smaller_steps(monkeypatch):
+def fixed_step_error(net, X, Y, dW):
+    """Of differences with the customary step 6e-6 max(1, |theta|), as `max_error` is measured."""
+    W, b, names = [None, *net.W], [None, *net.b], [layer.activation for layer in net.layers]
+    numeric, _ = reference.numerical_gradient(W, b, names, X, Y)
+    floor = 0.01 * max(1, *(np.abs(part).max() for part in dW))
+    return max(
+        (np.abs(a - n) / (np.abs(a) + floor)).max() for a, n in zip(dW, numeric[1:], strict=True)
+    )
+
+
+@pytest.mark.parametrize("shrink", [(1,), (1, 16, 256)])
+def test_strongly_bent_cost_is_checked_with_smaller_steps(monkeypatch, shrink):
     net = network(("tanh", "identity"), (4, 1), 2)
     X, Y = data(2, 1)
     X = 400 * X
     net.W[1] = 0.01 * net.W[1]
-    assert cr.gradcheck(net, X, Y).passed
-    monkeypatch.setattr(differences, "SHRINK", (1,))
-    assert not cr.gradcheck(net, X, Y).passed  # C''' h^2 is too large for the first step
+    monkeypatch.setattr(differences, "SHRINK", shrink)
+    report = cr.gradcheck(net, X, Y)
+    assert report.passed
+    assert report.blocks[0].step < 1e-6
+    assert fixed_step_error(net, X, Y, list(net.gradient(X, Y).dW)) > 1e-6
+
+
+@pytest.mark.parametrize("size", [1e-12, 1e-6, 1e-3, 1.0, 1e4, 1e7])
+@pytest.mark.parametrize("names", [("tanh", "identity"), ("gelu", "sigmoid"), ("relu", "softplus")])
+def test_steps_go_with_the_size_of_the_weights(size, names):
+    """Inputs 1 / size times weights of that size: a fixed step is too large, or too small."""
+    net = network(names, (5, 2), 3)
+    X, Y = data(3, 2)
+    X, net.W[1] = X / size, size * net.W[1]
+    report = cr.gradcheck(net, X, Y)
+    assert report.passed, str(report)
+    assert report.kinks == 0
+    assert report.n_checked == report.n_parameters
+    W, b = [None, *net.W], [None, *net.b]
+    exact, _ = reference.complex_step_gradient(W, b, list(names), X, Y)
+    floor = 0.01 * max(1.0, np.abs(exact[1]).max())
+    g = net.gradient(X, Y).dW[1]
+    np.testing.assert_allclose(g, exact[1], rtol=1e-11, atol=1e-13 * np.abs(exact[1]).max())
+    # The difference itself: its error tells how far it is from the exact derivative.
+    error = report.errors["W^1"] * (np.abs(g) + floor)
+    assert (error <= 1e-7 * (np.abs(exact[1]) + floor)).all()
+    # The step moves z by about as much for every size.
+    assert 1e-9 < report.blocks[0].step / size < 1e-2
+
+    def mistake(net, X, Y, dW, db):
+        dW[1][2, 1] += 3e-6 * (abs(dW[1][2, 1]) + floor)
+
+    report = cr.gradcheck(Planted(net, mistake), X, Y)
+    assert_found(report, {(1, "W", 3, 2)})
+    assert "differences" in report.diagnosis
+
+
+def test_a_fixed_step_is_wrong_for_tiny_weights():
+    net = network(("tanh", "identity"), (5, 2), 3)
+    X, Y = data(3, 2)
+    X, net.W[1] = X / 1e-6, 1e-6 * net.W[1]
+    assert fixed_step_error(net, X, Y, list(net.gradient(X, Y).dW)) > 1e-2
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "gelu"])
+def test_weights_of_all_sizes_in_one_block(name):
+    net = network((name, "identity"), (6, 1), 4)
+    X, Y = data(4, 1, 9)
+    sizes = np.array([1e-6, 1e-2, 1.0, 1e4])
+    X, net.W[1] = X / sizes, net.W[1] * sizes
+    net.W[1][2] = [0.0, 0.0, 0.3, 0.0]
+    report = cr.gradcheck(net, X, Y)
+    assert report.passed, str(report)
+    assert report.n_checked + report.kinks == report.n_parameters
+
+    def mistake(net, X, Y, dW, db):
+        dW[1][3, 3] += 1e-5 * np.abs(dW[1]).max()
+
+    assert_found(cr.gradcheck(Planted(net, mistake), X, Y), {(1, "W", 4, 4)})
 
 
 def test_large_cost_at_its_minimum(monkeypatch):
@@ -847,7 +1069,9 @@ def test_sample_of_the_parameters():
     assert (np.isnan(report.errors["W^1"]) != np.isnan(other.errors["W^1"])).any()
     assert cr.gradcheck(net, X, Y, max_parameters=1).n_checked == 1
     assert cr.gradcheck(net, X, Y, max_parameters=1101).n_checked == 1101
-    assert "sample of" not in str(cr.gradcheck(net, X, Y, max_parameters=1101))
+    text = str(cr.gradcheck(net, X, Y, max_parameters=1101))
+    assert "Differences at a random sample of" not in text
+    assert "Complex step at a random sample of 200 of the parameters." in text
 
 
 # The report
@@ -914,6 +1138,51 @@ def test_table():
     assert report_room.count(4929, "derivative") == "4 929 derivatives"
     assert "on 1 sample is" in str(cr.gradcheck(network(), *data(3, 2, 1)))
     assert "sample of 7 of" in str(cr.gradcheck(*kink_network(), max_parameters=7))
+
+
+@pytest.mark.parametrize("factor", [1, 1e9])
+def test_table_with_all_columns_is_at_most_80_wide(factor):
+    place = report_room.Place("W^10", (99, 99), 1.0, factor, 10, "W")
+    blocks = tuple(
+        report_room.BlockCheck(
+            name, 10, name[0], (1000, 999), 999_000, 12345, 1e-7 * factor,
+            ulp=1.25 * factor, complex_error=1e-16, reference_error=1e-16, float32_error=1e-7,
+            passed=factor == 1, step=1e-12,
+        )
+        for name in ("W^10", "b^10")
+    )  # fmt: skip
+    report = report_room.GradientCheck(
+        passed=factor == 1, diagnosis="", max_error=1.0, max_ulp=1.25 * factor, worst=place,
+        blocks=blocks, errors={}, n_parameters=2_000_000, n_checked=999_000, kinks=24690,
+        seconds=1.0, subject="Network", samples=3, worst_ulp=place,
+        float32=report_room.Float32Check(factor == 1, 1000, 1e-7, 1e-7, place),
+    )  # fmt: skip
+    lines = str(report).splitlines()
+    assert max(map(len, lines)) <= 80
+    head, *rows = [line for line in lines if "checked " in line or "^10 " in line[:5]][:3]
+    names = ["checked", "kinks", "step h", "differences", "complex", "reference", "ulp", "float32"]
+    assert head.replace("step h", "step_h").split() == [n.replace(" ", "_") for n in names]
+    for row in rows:
+        cells = row.replace("999 000", "999_000").removesuffix(" <-").split()
+        assert len(cells) == 1 + len(names)
+        for name in names:  # right-aligned below their heads
+            end = head.index(name) + len(name)
+            assert row[end - 1] != " "
+            assert row[end : end + 1] in ("", " ")
+
+
+def test_long_names_of_foreign_blocks_are_cut():
+    place = report_room.Place("a", (0,), 1.0, 1.0)
+    name = "transformer.encoder.layers.11.mlp.fc1.weight"
+    block = report_room.BlockCheck(name, None, "", (3,), 3, 1, 1e-9, step=1e-5)
+    report = report_room.GradientCheck(
+        passed=True, diagnosis="", max_error=1e-9, max_ulp=None, worst=place, blocks=(block,),
+        errors={}, n_parameters=4, n_checked=3, kinks=1, seconds=0.0, subject="f", samples=None,
+    )  # fmt: skip
+    text = str(report)
+    assert "transformer.encoder.layers.11...  " in text
+    assert "1 derivative left out: the cost has a kink within +-h." in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def transposed_weights_at_the_end(net, X, Y, dW, db):

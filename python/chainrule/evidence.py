@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import reference
-from .gradcheck.differences import SHRINK, STEP
+from .gradcheck.differences import SHRINK
 from .gradcheck.rounding import CURVATURE
+from .gradcheck.scan import STEP
 from .trace import Trace
 
 Array = NDArray[Any]

@@ -1,8 +1,10 @@
-"""The check of a `Network`: reference, differences, and a float32 network's own gradient."""
+"""The check of a `Network`: differences, reference, complex step, and a float32 network's own."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,13 +13,41 @@ from numpy.typing import NDArray
 from ..errors import whole_number
 from ..losses import Loss, checked_loss
 from ..network import Network
+from .complex_step import complex_step
 from .differences import Differences, differences, sample
 from .mistakes import Anatomy, diagnose
 from .parameters import NetworkParameters
-from .report import BlockCheck, GradientCheck, Place, count, thousands
+from .report import BlockCheck, Float32Check, GradientCheck, Place, count, thousands
 from .rounding import DEVIATIONS, Compared, compare
 
 Array = NDArray[Any]
+
+COMPLEX_ALL, COMPLEX_SAMPLE = 500, 200  # complex steps: of so many parameters all, of more a sample
+COMPLEX_WORK = 2e9  # of fewer, when these would be more multiplications
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """All that is known of the gradient, in rows of all parameters."""
+
+    theta: NetworkParameters
+    double: Compared
+    single: Compared | None
+    differences: Differences
+    stepped: Array  # by the complex step; NaN where none was taken
+
+    @property
+    def complex_wrong(self) -> Array:
+        return np.asarray(~np.isnan(self.stepped) & ~(self.double.ratio(self.stepped) <= 1))
+
+    def far(self) -> Array:
+        """The distance of the float64 gradient from the exact oracles."""
+        got = self.double.got
+        reference, stepped = np.abs(got - self.double.true), np.abs(got - self.stepped)
+        return np.asarray(np.fmax(reference, stepped))
+
+    def largest(self, block: Any) -> float:
+        return float(np.abs(self.double.true[block.where]).max()) or 1.0
 
 
 def check_network(
@@ -37,65 +67,90 @@ def check_network(
     twin = net.copy(dtype="float64")
     theta = NetworkParameters(twin, checked)
     with np.errstate(all="ignore"):  # a number that is not finite fails every comparison
-        compared = {"float64": compare(theta, twin, X, Y)}
-        if np.dtype(net.dtype) == np.float32:
-            compared["float32"] = compare(theta, net, X, Y)
-        double = compared["float64"]
+        double = compare(theta, twin, X, Y)
+        single = compare(theta, net, X, Y) if np.dtype(net.dtype) == np.float32 else None
         x, y = (X, Y) if twin.scaling is not None else twin._prepare(X, Y)
-        found = differences(
+        Y64 = np.asarray(twin._prepare(X, Y)[1], np.float64)
+        some = sample(theta, _complex_steps(theta, len(Y64)), seed)
+        found = _Found(
             theta,
-            lambda: float(twin.cost(x, y, checked)),
-            double.got,
-            sample(theta, max_parameters, seed),
-            largest=float(np.abs(double.true).max()),
-            rounding=DEVIATIONS * double.cost_deviation,
-            trusted=~double.wrong,
-            crosses_kink=lambda p, h: theta.crosses_kink(p, h, double.a),
+            double,
+            single,
+            differences(
+                theta,
+                lambda: float(twin.cost(x, y, checked)),
+                double.got,
+                sample(theta, max_parameters, seed),
+                largest=float(np.abs(double.true).max()),
+                rounding=DEVIATIONS * double.cost_deviation,
+                trusted=~double.wrong,
+                crosses_kink=lambda p, h: theta.crosses_kink(p, h, double.a),
+            ),
+            complex_step(theta, double.a[0], Y64, some),
         )
-        diagnosis, worst = _verdict(theta, compared, found, np.asarray(twin._prepare(X, Y)[1]))
-        blocks = tuple(_blocks(theta, compared, found))
-    single = "float32" in compared
-    ulps = [block.ulp for block in blocks if block.ulp is not None]
+        diagnosis, worst = _verdict(found, Y64)
+        blocks = tuple(_blocks(found))
+        max_ulp, worst_ulp = _ulp(found)
+        float32 = None if single is None else _float32(theta, single)
+    samples = len(double.a[0])
     return GradientCheck(
         passed=not diagnosis,
         diagnosis=diagnosis,
         max_error=max(block.max_error for block in blocks),
-        max_ulp=max(ulps) if ulps else None,
+        max_ulp=max_ulp,
         worst=worst,
         blocks=blocks,
-        errors={block.name: theta.part(found.errors, block) for block in theta.blocks},
+        errors={block.name: theta.part(found.differences.errors, block) for block in theta.blocks},
         n_parameters=theta.size,
         n_checked=sum(block.n_checked for block in blocks),
-        kinks=int(found.kink.sum()),
+        kinks=int(found.differences.kink.sum()),
         seconds=time.perf_counter() - start,
         subject=str(net),
-        samples=len(double.a[0]),
+        samples=samples,
         oracles=(
-            f"Backpropagation in float64 on {count(len(double.a[0]), 'sample')} is held against",
+            f"Backpropagation in float64 on {count(samples, 'sample')} is held against",
             "  differences  (C(theta + h) - C(theta - h)) / 2h of the cost; allowed 1e-06,",
-            "  reference    the same equations in plain NumPy; allowed: rounding errors.",
-            *(["Column float32: the network's own gradient against that reference."] * single),
+            "  complex      Im C(theta + ih) / h of the NumPy reference, forward only,",
+            "  reference    the four equations in plain NumPy; allowed: rounding errors.",
+            *(
+                ["Column float32: the network's own gradient against that reference."]
+                * bool(single)
+            ),
         ),
+        notes=tuple(_notes(found, len(some))),
+        worst_ulp=worst_ulp,
+        float32=float32,
     )
 
 
-def _verdict(
-    theta: NetworkParameters,
-    compared: dict[str, Compared],
-    found: Differences,
-    Y: Array,
-) -> tuple[str, Place]:
+def _complex_steps(theta: NetworkParameters, m: int) -> int:
+    """How many complex steps are taken."""
+    if theta.size <= COMPLEX_ALL:
+        return theta.size
+    work = m * sum(a * b for a, b in zip(theta.n[1:], theta.n[2:], strict=False))
+    return int(min(COMPLEX_SAMPLE, max(8, COMPLEX_WORK / max(work, 1))))
+
+
+def _verdict(found: _Found, Y: Array) -> tuple[str, Place]:
     """What is wrong in words (empty when nothing is), and where."""
-    double, single = compared["float64"], compared.get("float32")
-    errors = found.errors
-    got = double.got
-    right = np.where(np.isnan(found.numeric), double.true, found.numeric)
-    if found.wrong.any():
-        bad, size, judge = found.wrong | double.wrong, errors, "the differences of the cost"
-        among = found.wrong
+    theta, double, single = found.theta, found.double, found.single
+    diffs, errors, got = found.differences, found.differences.errors, found.double.got
+    right = np.where(np.isnan(diffs.numeric), double.true, diffs.numeric)
+    complex_wrong = found.complex_wrong
+    if diffs.wrong.any():
+        bad, size, judge = diffs.wrong | double.wrong, errors, "the differences of the cost"
+        among = diffs.wrong
     elif double.wrong.any():
         bad = among = double.wrong
-        right, size, judge = double.true, double.ratio, "the reference"
+        right, size, judge = double.true, double.ratio(), "the reference"
+    elif complex_wrong.any():
+        bad = among = complex_wrong
+        right = np.where(complex_wrong, found.stepped, double.true)
+        size = double.ratio(right)
+        judge = (
+            "the complex step, which needs no backward pass (network and reference agree: the"
+            " mistake is too small for differences, and in both)"
+        )
     elif not got.any():
         return (
             "Every derivative is exactly 0, so nothing was checked. Either the cost is 0, or"
@@ -108,7 +163,7 @@ def _verdict(
         ), theta.place(0, got, got)
     elif single is not None and single.wrong.any():
         bad = among = single.wrong
-        got, right, size = single.got, single.true, single.ratio
+        got, right, size = single.got, single.true, single.ratio()
         judge = "the reference in float32 (in float64 they are right)"
     else:
         return "", theta.place(_largest(errors, ~np.isnan(errors)), got, right)
@@ -126,18 +181,60 @@ def _largest(errors: Array, among: Array) -> int:
     return int(np.argmax(np.where(among, np.where(np.isnan(errors), np.inf, errors), -1.0)))
 
 
-def _blocks(
-    theta: NetworkParameters, compared: dict[str, Compared], found: Differences
-) -> list[BlockCheck]:
-    wrong = np.any([found.wrong, *(side.wrong for side in compared.values())], axis=0)
-    checks = []
+def _ulp(found: _Found) -> tuple[float, Place]:
+    """The worst error against the exact oracles in units in the last place, and where it is."""
+    theta, double, far = found.theta, found.double, found.far()
+    for block in theta.blocks:
+        far[block.where] /= np.spacing(found.largest(block))
+    p = _largest(far, np.ones(theta.size, bool))
+    reference = abs(double.got[p] - double.true[p])
+    exact = found.stepped if abs(double.got[p] - found.stepped[p]) > reference else double.true
+    return float(far[p]), theta.place(p, double.got, exact)
+
+
+def _float32(theta: NetworkParameters, single: Compared) -> Float32Check:
+    wrong = single.wrong
+    p = _largest(single.ratio(), np.ones(theta.size, bool))
+    block, _ = theta.find(p)
+    largest = float(np.abs(single.true[block.where]).max()) or 1.0
+    return Float32Check(
+        passed=not wrong.any(),
+        max_error=float(abs(single.got[p] - single.true[p])) / largest,
+        allowed=float(single.bound[p]) / largest,
+        n_wrong=int(wrong.sum()),
+        worst=theta.place(p, single.got, single.true),
+    )
+
+
+def _notes(found: _Found, steps: int) -> Iterator[str]:
+    theta, got = found.theta, found.double.got
+    if steps < theta.size:
+        yield f"Complex step at a random sample of {thousands(steps)} of the parameters."
+    if got.any() and not found.double.wrong.any():
+        for l in range(1, theta.L + 1):
+            if not any(got[block.where].any() for block in theta.blocks if block.layer == l):
+                yield (
+                    f"Layer {l} is dead: all its derivatives are exactly 0, on both sides, so"
+                    " nothing was checked there. Its units, or all on the way from them to the"
+                    " cost, are off for every sample."
+                )
+
+
+def _blocks(found: _Found) -> list[BlockCheck]:
+    theta, double, single, diffs = found.theta, found.double, found.single, found.differences
+    wrong = diffs.wrong | double.wrong | found.complex_wrong
+    if single is not None:
+        wrong = wrong | single.wrong
+    far, checks = found.far(), []
     for block in theta.blocks:
         here = block.where
-        far = {}
-        for dtype, side in compared.items():
-            largest = float(np.abs(side.true[here]).max()) or 1.0
-            far[dtype] = float(np.abs(side.got - side.true)[here].max()) / largest
-        seen = found.errors[here][~np.isnan(found.errors[here])]
+        seen = diffs.errors[here][~np.isnan(diffs.errors[here])]
+        largest = found.largest(block)
+        stepped = np.abs(double.got - found.stepped)[here]
+        float32_error = None
+        if single is not None:
+            apart = float(np.abs(single.got - single.true)[here].max())
+            float32_error = apart / (float(np.abs(single.true[here]).max()) or 1.0)
         checks.append(
             BlockCheck(
                 name=block.name,
@@ -145,12 +242,16 @@ def _blocks(
                 kind=block.kind,
                 shape=block.array.shape,
                 n_checked=len(seen),
-                kinks=int(found.kink[here].sum()),
+                kinks=int(diffs.kink[here].sum()),
                 max_error=float(seen.max(initial=0.0)),
-                ulp=far["float64"] / float(np.finfo(np.float64).eps),
-                reference_error=far["float64"],
-                float32_error=far.get("float32"),
+                ulp=float(far[here].max() / np.spacing(largest)),
+                complex_error=(
+                    None if np.isnan(stepped).all() else float(np.nanmax(stepped)) / largest
+                ),
+                reference_error=float(np.abs(double.got - double.true)[here].max()) / largest,
+                float32_error=float32_error,
                 passed=not wrong[here].any(),
+                step=diffs.step(block),
             )
         )
     return checks

@@ -1,16 +1,24 @@
 """What a gradient check found: the verdict, the diagnosis, the errors, and how they are printed."""
 
+# ruff: noqa: PLC0415  (plots are loaded when needed)
+
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 Array = NDArray[Any]
+
+NAME = 32  # a longer name is cut in the table
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,8 @@ class BlockCheck:
         reference, or no float32.
     passed
         Whether all is well in this block.
+    step
+        The middle one of the steps h of its differences; None where none was taken.
     """
 
     name: str
@@ -83,10 +93,38 @@ class BlockCheck:
     reference_error: float | None = None
     float32_error: float | None = None
     passed: bool = True
+    step: float | None = None
 
     @property
     def n_parameters(self) -> int:
         return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Float32Check:
+    """The second verdict: a float32 network's own gradient against the reference in float64.
+
+    Attributes
+    ----------
+    passed, n_wrong
+        Whether every derivative is within what rounding in float32 explains; how many are not.
+    max_error, allowed, worst
+        The error that is largest beside what is allowed for it, what is allowed there, both
+        divided by the block's largest derivative, and its place.
+    """
+
+    passed: bool
+    n_wrong: int
+    max_error: float
+    allowed: float
+    worst: Place
+
+    def __str__(self) -> str:
+        verdict = "PASSED" if self.passed else f"FAILED, {count(self.n_wrong, 'derivative')} wrong"
+        return (
+            f"float32 path: {verdict}, worst error {self.max_error:.1e} (allowed"
+            f" {self.allowed:.1e}) at {self.worst}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,14 +141,19 @@ class GradientCheck:
         The largest error against the exact oracle in units in the last place (see `BlockCheck`);
         None where there is none.
     worst
-        Its place; when the check failed, the place of the mistake.
+        The place of `max_error`; when the check failed, the place of the mistake.
+    worst_ulp
+        The place of `max_ulp`, in whatever network: there `numeric` is what the oracle says.
+    float32
+        The verdict on a float32 network's own gradient; None where there is none. The check passes
+        when both verdicts do.
     blocks
         One `BlockCheck` for each W^l and b^l, or for each array of foreign code.
     errors
         All such errors by the name of the block, in its shape; NaN where no difference was taken.
     n_parameters, n_checked, kinks
         How many there are, how many were held against differences, and how many were left out
-        because a relu unit changes its sign within one.
+        because of a kink within one.
     seconds, subject, samples
         How long it took; what was checked, on how many rows (None where that is not known).
     oracles
@@ -134,6 +177,8 @@ class GradientCheck:
     samples: int | None
     oracles: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    worst_ulp: Place | None = None
+    float32: Float32Check | None = None
 
     def __bool__(self) -> bool:
         return self.passed
@@ -144,12 +189,35 @@ class GradientCheck:
             sample = thousands(self.n_checked + self.kinks)
             lines.append(f"Differences at a random sample of {sample} of the parameters.")
         if self.kinks:
-            kinks = count(self.kinks, "derivative")
-            lines.append(f"{kinks} left out: a relu unit changes its sign within +-h.")
+            kinks, network = count(self.kinks, "derivative"), self.blocks[0].layer is not None
+            why = "a relu unit changes its sign" if network else "the cost has a kink"
+            lines.append(f"{kinks} left out: {why} within +-h.")
         for note in self.notes:
             lines += textwrap.wrap(note, 80)
+        if self.max_ulp is not None and self.worst_ulp is not None:
+            place = f" at {self.worst_ulp}" if self.max_ulp else ""
+            lines.append(f"Worst error against the exact oracles: {_ulp(self.max_ulp)} ulp{place}.")
         lines += textwrap.wrap(self.diagnosis, 80)
+        if self.float32 is not None:
+            lines += textwrap.wrap(str(self.float32), 80)
         return "\n".join([*lines, self.verdict])
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Draw the error of every derivative, block by block (needs the extra `plot`).
+
+        Parameters
+        ----------
+        path : path, optional
+            Where to save the picture; the name's end says in which format.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            See `chainrule.plot.errors`.
+        """
+        from ..plot import errors
+
+        return errors(self, path)
 
     @property
     def verdict(self) -> str:
@@ -167,26 +235,39 @@ class GradientCheck:
 
     def _table(self) -> list[str]:
         columns: list[tuple[str, Callable[[BlockCheck], str]]] = [
+            ("checked", lambda b: thousands(b.n_checked)),
             ("kinks", lambda b: str(b.kinks) if b.kinks else ""),
-            ("differences", lambda b: f"{b.max_error:.1e}"),
-            ("complex step", lambda b: _error(b.complex_error)),
+            ("step h", lambda b: _error(b.step)),
+            ("differences", lambda b: f"{b.max_error:.1e}" if b.n_checked else "-"),
+            ("complex", lambda b: _error(b.complex_error)),
             ("reference", lambda b: _error(b.reference_error)),
-            ("ulp", lambda b: "" if b.ulp is None else f"{b.ulp:.2g}"),
+            ("ulp", lambda b: "" if b.ulp is None else _ulp(b.ulp)),
             ("float32", lambda b: _error(b.float32_error)),
         ]
         shown = [(head, text) for head, text in columns if any(text(b) for b in self.blocks)]
-        width = max(8, *(len(b.name) for b in self.blocks))
-        lines = [f"{'':{width}} {'checked':>9}  " + "  ".join(head for head, _ in shown)]
-        for b in self.blocks:
-            cells = "  ".join(f"{text(b):>{len(head)}}" for head, text in shown)
-            lines.append(
-                f"{b.name:{width}} {thousands(b.n_checked):>9}  {cells}{'' if b.passed else '  <-'}"
-            )
-        return lines
+        cells = [[head for head, _ in shown]]
+        cells += [[text(b) for _, text in shown] for b in self.blocks]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        names = [
+            "",
+            *(b.name if len(b.name) <= NAME else f"{b.name[: NAME - 3]}..." for b in self.blocks),
+        ]
+        marks = ["", *("" if b.passed else " <-" for b in self.blocks)]
+        width = max(map(len, names))
+        return [
+            f"{name:{width}} "
+            + "  ".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True))
+            + mark
+            for name, row, mark in zip(names, cells, marks, strict=True)
+        ]
 
 
 def _error(value: float | None) -> str:
     return "" if value is None else f"{value:.1e}"
+
+
+def _ulp(value: float) -> str:
+    return f"{value:.2g}" if value < 99.5 else f"{value:.0f}" if value < 9999.5 else ">9999"
 
 
 def thousands(n: int) -> str:

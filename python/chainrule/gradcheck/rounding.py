@@ -30,17 +30,21 @@ CURVATURE = {  # the largest |f''|: what an error of z does to f'(z)
 
 @dataclass(frozen=True)
 class Compared:
-    """A gradient and the reference's; `ratio` is their distance over its bound: <= 1 is right."""
+    """A gradient and the reference's; a distance within `bound` is rounding."""
 
     a: list[Array]  # of the reference; a[0] = X as the network sees it
     got: Array
     true: Array
-    ratio: Array
+    bound: Array
     cost_deviation: float  # of the rounding of the cost
+
+    def ratio(self, right: Array | None = None) -> Array:
+        """The distance from `right`, or else from the reference, over its bound: <= 1 is right."""
+        return np.asarray(np.abs(self.got - (self.true if right is None else right)) / self.bound)
 
     @property
     def wrong(self) -> Array:
-        return np.asarray(~(self.ratio <= 1))
+        return np.asarray(~(self.ratio() <= 1))
 
 
 def compare(theta: NetworkParameters, net: Network, X: Any, Y: Any) -> Compared:
@@ -50,7 +54,7 @@ def compare(theta: NetworkParameters, net: Network, X: Any, Y: Any) -> Compared:
     g = net.gradient(X, Y, theta.loss)
     got = theta.row(g.dW, g.db)
     bound += float(info.tiny) / float(info.eps)  # below, a factor may have been subnormal
-    return Compared(a, got, true, np.abs(got - true) / bound, cost_deviation)
+    return Compared(a, got, true, bound, cost_deviation)
 
 
 def reference_gradient(

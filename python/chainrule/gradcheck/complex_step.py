@@ -1,0 +1,46 @@
+"""Derivatives of the reference's cost by the complex step: Im C(theta + ih) / h, nothing cancels.
+
+They need `reference.forward` and `reference.cost` alone, no backward pass: a mistake that the core
+and `reference.backward` have in common is seen. Called by `network_check`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import reference
+from .parameters import NetworkParameters
+
+Array = NDArray[Any]
+
+H = 1e-30  # h^2 is nothing beside 1, so there is no truncation
+
+
+def complex_step(theta: NetworkParameters, X: Array, Y: Array, chosen: NDArray[np.intp]) -> Array:
+    """The derivatives at the chosen places, NaN elsewhere; X (m, n_0) and Y (m, n_L) in float64.
+
+    A parameter of layer l moves one column of z^l by ih times what it is multiplied with; from
+    there on the reference runs forward.
+    """
+    derivatives = np.full(theta.size, np.nan)
+    z, a = reference.forward(theta.W, theta.b, theta.activations, X)
+    for block in theta.blocks:
+        mine = chosen[(chosen >= block.where.start) & (chosen < block.where.stop)]
+        l = block.layer
+        assert l is not None
+        f, _ = reference.ACTIVATIONS[theta.activations[l - 1]]
+        W, b = ([None, *(np.asarray(part, complex) for part in all_[l + 1 :])]
+                for all_ in (theta.W, theta.b))  # fmt: skip
+        above = theta.activations[l:]
+        still = f(z[l].astype(complex))
+        for p in map(int, mine):
+            _, (j, *k) = theta.find(p)
+            source = a[l - 1][:, k[0]] if k else np.ones(len(X))
+            moved = still.copy()
+            moved[:, j] = f(z[l][:, j] + 1j * H * source)
+            out = reference.forward(W, b, above, moved)[1][-1]
+            derivatives[p] = reference.cost(out, Y, theta.loss.reduction).imag / H
+    return derivatives
