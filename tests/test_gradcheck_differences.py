@@ -348,15 +348,15 @@ def test_one_scan_is_enough_for_a_block_of_all_sizes():
     size = 10 ** np.random.default_rng(2).uniform(-6, 4, 60)
     n, steps = looks(lambda t: np.sin(t / size).sum(), size, np.cos(1.0) / size)
     assert n < 2 * 60 + 4 * 2 * (13 + 23) + 60
-    assert (steps / size < 1e-2).all()
+    np.testing.assert_allclose(steps / size, steps[0] / size[0])
 
 
 def test_the_step_suits_the_most_bent_of_a_block():
-    bent = np.r_[np.ones(30), np.full(30, 1e3)]
+    bent = np.r_[np.ones(30), np.full(30, 1e5)]
     theta = np.linspace(0.5, 1.5, 60)
-    n, steps = looks(lambda t: np.sin(bent * t).sum(), theta, bent * np.cos(bent * theta))
+    n, steps = looks(lambda t: (np.sin(bent * t) / bent).sum(), theta, np.cos(bent * theta))
     assert n < 2 * 60 + 2 * 4 * 2 * 13 + 60
-    assert steps.max() < 1e-5
+    assert steps.max() < 1e-7
 
 
 def test_of_good_steps_the_smallest_is_taken():
