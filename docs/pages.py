@@ -76,7 +76,15 @@ def run(page: Path, folder: Path) -> list[Block]:
 
 def settled(text: str) -> str:
     """Without the sizes and places of rounding errors: those depend on NumPy's build too."""
-    text = re.sub(r"\d\.\d+e-(?:0[89]|1\d)|dC/dw\^\S+$", "...", text, flags=re.MULTILINE)
+    # Of the table of a gradient check, the columns and how many were checked.
+    text = re.sub(
+        r"^ +checked .*$", lambda head: " ".join(head[0].split()), text, flags=re.MULTILINE
+    )
+    text = re.sub(r"^([Wb]\^\d+) +(\d+)  .*$", r"\1 \2 ...", text, flags=re.MULTILINE)
+    text = re.sub(
+        r"^(Worst error against the exact oracles:).*$", r"\1 ...", text, flags=re.MULTILINE
+    )
+    text = re.sub(r"\d\.\d+e-(?:0[89]|1\d)|dC/d[wb]\^\S+$", "...", text, flags=re.MULTILINE)
     # A difference printed in full is known to 8 digits.
     return re.sub(r"\d\.\d{10,}(?:e-\d+)?", lambda number: f"{float(number[0]):.7g}", text)
 

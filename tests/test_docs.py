@@ -97,6 +97,9 @@ def test_a_text_block_without_code_is_an_error() -> None:
 def test_only_the_sizes_of_rounding_errors_are_left_out() -> None:
     assert pages.settled("error 1.2e-16") == pages.settled("error 7.05e-09")
     assert pages.settled("error 1.2e-16") != pages.settled("error 1.2e-06")
+    table = "    checked   step h  ulp\nW^1      32  3.9e-06  {}\n"
+    assert pages.settled(table.format("  39")) == pages.settled(table.format("0.75"))
+    assert pages.settled(table.format(39)) != pages.settled(table.format(39).replace("32", "31"))
     assert pages.settled("0.25") != pages.settled("0.26")
     assert pages.settled("= 0.0023853639920260196") == pages.settled("= 0.0023853639948354546")
     assert pages.settled("= 0.0023853639920260196") != pages.settled("= 0.0023853739920260196")

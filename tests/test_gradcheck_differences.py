@@ -319,3 +319,46 @@ def test_costs_whose_rounding_is_underrated(size):
     assert not found.wrong.any()
     np.testing.assert_allclose(found.numeric, np.cos(theta), rtol=1e-4)
     assert check(cost, theta, 1.01 * np.cos(theta), rounding=0.0).wrong.all()
+
+
+@pytest.mark.parametrize("power", [1.2, 1.3, 1.5])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_slopes_that_come_together_slowly_are_no_kink(power, share):
+    """|t|^1.3 has the derivative 0 at 0, but slopes of 2 % at t = 1e-6."""
+    slope = share * 1e-6 ** (power - 1)
+    found = check(lambda t: (np.abs(t) ** power).sum(), [0.0, 1.0], [slope, power])
+    assert found.wrong.tolist() == [True, False]
+    assert not found.kink.any()
+
+
+def looks(cost, theta, gradient):
+    """How often the cost is taken, and the steps."""
+    calls = []
+
+    def counted(t):
+        calls.append(1)
+        return cost(t)
+
+    found = check(counted, theta, gradient)
+    assert not found.wrong.any()
+    return len(calls), found.steps
+
+
+def test_one_scan_is_enough_for_a_block_of_all_sizes():
+    size = 10 ** np.random.default_rng(2).uniform(-6, 4, 60)
+    n, steps = looks(lambda t: np.sin(t / size).sum(), size, np.cos(1.0) / size)
+    assert n < 2 * 60 + 4 * 2 * (13 + 23) + 60
+    np.testing.assert_allclose(steps / size, steps[0] / size[0])
+
+
+def test_the_step_suits_the_most_bent_of_a_block():
+    bent = np.r_[np.ones(30), np.full(30, 1e5)]
+    theta = np.linspace(0.5, 1.5, 60)
+    n, steps = looks(lambda t: (np.sin(bent * t) / bent).sum(), theta, np.cos(bent * theta))
+    assert n < 2 * 60 + 2 * 4 * 2 * 13 + 60
+    assert steps.max() < 1e-7
+
+
+def test_of_good_steps_the_smallest_is_taken():
+    _, steps = looks(lambda t: 3 * t.sum() - 2, [0.0, 1.0, -1.0], [3.0, 3.0, 3.0])
+    assert steps.max() < 1e-5
