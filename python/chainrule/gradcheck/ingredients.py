@@ -64,20 +64,25 @@ class Ingredients:
         db_of[l](delta^l) is db^l, dW_of[l](delta^l, a^{l-1}) is dW^l.
     """
 
-    def __init__(self, anatomy: Anatomy) -> None:
+    def __init__(self, anatomy: Anatomy, like: Ingredients | None = None, layers: int = 0) -> None:
+        """With `like`, the first `layers` layers of its forward pass are taken over."""
         self.anatomy = anatomy
         self.L, self.n, self.m = anatomy.L, anatomy.n, anatomy.m
-        z, a = reference.forward(anatomy.W, anatomy.b, anatomy.activations, anatomy.X)
-        self.z: Numbered = z
-        self.a: Numbered = a
+        X = like.a[layers] if like else anatomy.X
+        W, b = ([None, *part[layers + 1 :]] for part in (anatomy.W, anatomy.b))
+        z, a = reference.forward(W, b, anatomy.activations[layers:], X)
+        self.z: Numbered = [*(like.z[: layers + 1] if like else [None]), *z[1:]]
+        self.a: Numbered = [*(like.a[:layers] if like else []), *a]
         D = reference.divisor(anatomy.Y, anatomy.reduction)
         self.c = 2 / D
-        self.dC_da: Array = self.c * (a[-1] - anatomy.Y)
-        self.slope: Numbered = [None]
-        for l, name in enumerate(anatomy.activations, 1):
-            self.slope.append(reference.ACTIVATIONS[name][1](z[l]))
+        self.dC_da: Array = self.c * (self.a[-1] - anatomy.Y)
+        self.slope: Numbered = like.slope[: layers + 1] if like else [None]
+        for l in range(layers + 1, self.L + 1):
+            df = reference.ACTIVATIONS[anatomy.activations[l - 1]][1]
+            self.slope.append(df(self.z[l]))
+        self.slopes: dict[tuple[str, int], Array] = {}
         self.carried: Numbered = [None, *(_through(W) for W in anatomy.W[2:]), None]
-        self.a_in: Numbered = [None, *a[:-1]]
+        self.a_in: Numbered = [None, *self.a[:-1]]
         self.delta_used: Numbered = [None] * (self.L + 1)
         self.db_of: Numbered = [None] + [_sum] * self.L
         self.dW_of: Numbered = [None] + [_product] * self.L
@@ -85,14 +90,20 @@ class Ingredients:
     def copy(self) -> Ingredients:
         """A copy whose entries may be exchanged (not changed in place)."""
         _ = self.right  # before anything is exchanged
-        other = copy.copy(self)
+        other = copy.copy(self)  # shares `slopes`
         for name in ("slope", "carried", "a_in", "delta_used", "db_of", "dW_of"):
             setattr(other, name, list(getattr(self, name)))
         return other
 
-    def of(self, **other: Any) -> Ingredients:
-        """Those of another network: W=..., b=..., activations=..., X=... or Y=..."""
-        return Ingredients(replace(self.anatomy, **other))
+    def of(self, layers: int, **other: Any) -> Ingredients:
+        """Those of a network with another b or activations, from layer `layers` + 1 on."""
+        return Ingredients(replace(self.anatomy, **other), self, layers)
+
+    def slope_of(self, name: str, l: int) -> Array:
+        """f'(z^l) with another activation f."""
+        if (name, l) not in self.slopes:
+            self.slopes[name, l] = reference.ACTIVATIONS[name][1](self.z[l])
+        return self.slopes[name, l]
 
     @cached_property
     def right(self) -> tuple[Numbered, Numbered]:

@@ -100,7 +100,7 @@ def _case(
 
 def _row(parameters: Parameters, dW: list[Any], db: list[Any]) -> Array:
     parts = [
-        np.ravel((dW if block.kind == "W" else db)[block.layer]) for block in parameters.blocks
+        np.ravel((dW if block.kind == "W" else db)[block.layer or 0]) for block in parameters.blocks
     ]
     return np.concatenate(parts)
 
@@ -108,7 +108,7 @@ def _row(parameters: Parameters, dW: list[Any], db: list[Any]) -> Array:
 def _slips_that_explain(case: Case, right: Ingredients) -> list[Finding]:
     """The slips whose gradient is `got`, the likeliest place of each, nearest first."""
     parameters, L = case.parameters, right.L
-    W, b = ({x.layer: x for x in case.blocks if x.kind == kind} for kind in "Wb")
+    W, b = ({x.layer or 0: x for x in case.blocks if x.kind == kind} for kind in "Wb")
     true = _row(parameters, *right.gradient())
     # What the cost has besides the mean squared error stays as it is.
     besides = case.base - true
@@ -139,7 +139,7 @@ def _slips_that_explain(case: Case, right: Ingredients) -> list[Finding]:
             if slip.forward or max(layers) >= top:
                 far = worst_gap(slip, layers)
                 if far < np.inf and (nearest is None or far < nearest.gap / 4 - 1e-13):
-                    nearest = Finding(slip.named(layers, L), slip.hint, far)
+                    nearest = Finding(slip.named(layers, L), slip.why(layers), far)
         found += [nearest] if nearest else []
     return found
 
@@ -148,6 +148,7 @@ def _named(found: list[Finding]) -> str:
     """The first of the nearest explanations, and the others that give the same numbers."""
     nearest = min(finding.gap for finding in found)
     same = [f for f in found if f.gap <= 4 * nearest + 1e-12]
+    same.sort(key=lambda finding: not finding.simple)
     names = dict.fromkeys(f.name for f in same[1:] if f.name != same[0].name)
     said = str(same[0])
     if names:
@@ -205,7 +206,7 @@ def _equation(case: Case, l: int, L: int, lowest: int) -> str:
     else:
         return f"{above}: look at delta^{l} (BP2), or at its dW and db."
     said = f"{above}; {said}" if above else said
-    return f"{said[0].upper()}{said[1:]}."
+    return f"{patterns.capital(said)}."
 
 
 def _lines(case: Case, block: Block) -> str:

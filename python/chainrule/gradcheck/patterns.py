@@ -18,6 +18,13 @@ SHARE = 0.05  # of the largest error: more may not be left over
 MANY = 256  # rows or columns: above, no permutation is looked for
 
 
+def capital(text: str) -> str:
+    """With a capital letter, unless it begins with a symbol."""
+    first = text.split(" ", 1)[0].rstrip(",:")
+    word = first.isalpha() and len(first) > 2 and first != "delta"
+    return text[0].upper() + text[1:] if word else text
+
+
 @dataclass(frozen=True)
 class Finding:
     """An explanation in words, and the largest distance from it, of each block's largest."""
@@ -25,9 +32,10 @@ class Finding:
     name: str
     hint: str
     gap: float
+    simple: bool = True  # else an explanation by a slip is the simpler one
 
     def __str__(self) -> str:
-        return f"{self.name[0].upper()}{self.name[1:]}. {self.hint}".rstrip()
+        return f"{capital(self.name)}. {self.hint}".rstrip()
 
 
 class Case:
@@ -104,14 +112,12 @@ def subject(parameters: Parameters, blocks: Sequence[Block]) -> str:
             return f"all d{kind}"
     layers = [block.layer for block in blocks]
     for first in dict.fromkeys(layers):
+        if first and list(blocks) == [b for b in every if b.layer == first]:
+            return f"all derivatives of layer {first}"
         if first and list(blocks) == [b for b in every if b.layer and first <= b.layer]:
             return f"all derivatives of the layers from {first} up"
         if first and list(blocks) == [b for b in every if b.layer and b.layer <= first]:
-            return f"all derivatives of layer{'s' if first > 1 else ''} " + (
-                f"1 to {first}" if first > 1 else "1"
-            )
-        if first and list(blocks) == [b for b in every if b.layer == first]:
-            return f"all derivatives of layer {first}"
+            return f"all derivatives of the layers 1 {'to' if first > 2 else 'and'} {first}"
     names = [called(block) for block in blocks]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
@@ -131,8 +137,9 @@ def sentence(parameters: Parameters, blocks: Sequence[Block], phrase: str) -> st
     layers = [block.layer for block in blocks if block.layer]
     L = parameters.blocks[-1].layer
     where = tag(blocks)
-    if not where and layers and max(layers) != L and len(blocks) == 2 * len(set(layers)):
-        where = f" (delta^{max(layers)}, BP2)"
+    if not where and layers and len(blocks) == 2 * len(set(layers)) < len(parameters.blocks):
+        top = max(layers)
+        where = f" (delta^{top}: BP2)" if len(set(layers)) == top != L else " (BP3) and (BP4)"
     return f"{said} {phrase.format(**words)}{where}"
 
 
@@ -175,11 +182,20 @@ def constants(m: int | None, n: int | None) -> Iterator[tuple[float, str]]:
         yield n / m, "n_L/m: m stands where n_L should"
 
 
-def reasons(c: float, m: int | None, n: int | None) -> list[str]:
-    """Why a gradient may be c times what it should be (empty: no reason known)."""
-    if c == -1:
+PARTIAL = {2.0: "something is added twice", 0.5: "one factor 1/2 too many", -1.0: "a sign is wrong"}
+
+
+def reasons(c: float, m: int | None, n: int | None, whole: bool = True) -> list[str]:
+    """Why a gradient, or a part of it, may be c times what it should be (empty: not known)."""
+    if c == -1 and whole:
         return ["the sign: is it a^L - Y or Y - a^L? Descent goes against the gradient"]
-    same = dict.fromkeys(why for value, why in constants(m, n) if value == abs(c))
+    if c == -1:
+        return [PARTIAL[c]]
+    same = dict.fromkeys(
+        why if whole else PARTIAL.get(value, why) if i < 2 else why
+        for i, (value, why) in enumerate(constants(m, n))
+        if value == abs(c)
+    )
     return [*(["the sign"] if c < 0 and same else []), *same]
 
 
@@ -240,10 +256,14 @@ def _zero_lines(axis: int) -> Callable[[Case, Block], tuple[str, Array] | None]:
         if got.ndim <= axis or got.ndim > 2:
             return None
         other = tuple(i for i in range(got.ndim) if i != axis)
-        gone = np.flatnonzero(~got.any(axis=other) & base.any(axis=other))
+        zero = np.asarray(~got.any(axis=other))
+        gone = np.flatnonzero(zero & base.any(axis=other))
+        last = np.arange(len(zero) - int(zero.sum()), len(zero))
+        # Lines that are rightly 0 belong to a tail too.
+        lines = last if zero[last].all() and gone.max(initial=0) < len(zero) - 1 else gone
         guess = base.copy()
         guess[(slice(None),) * axis + (gone,)] = 0
-        return zero_lines(axis, gone.tolist(), block.array.shape), guess
+        return zero_lines(axis, lines.tolist(), block.array.shape), guess
 
     return pattern
 
@@ -284,7 +304,8 @@ def permuted(axis: int, order: list[int], ndim: int) -> str:
         return f"{{has}} {noun} {moved[0] + 1} and {moved[1] + 1} swapped"
     if len(shifts) == 1:
         shift = shifts.pop()
-        by, where = (shift, "up") if shift <= n // 2 else (n - shift, "down")
+        on, back = ("right", "left") if axis == 1 else ("down", "up")
+        by, where = (shift, on) if shift <= n // 2 else (n - shift, back)
         return f"{{has}} {{its}} {noun} shifted {where} by {by}"
     if order == list(range(n))[::-1]:
         return f"{{has}} {{its}} {noun} in reverse order"
@@ -354,24 +375,26 @@ def _by_block(case: Case, table: list[tuple[Pattern, str]]) -> Iterator[Finding]
     gap = case.fits(whole)
     if gap is None:
         return
-    reasons_of = {phrase: _reasons_of(case, phrase) for phrase in groups}
+    reasons_of = {phrase: _reasons_of(case, phrase, blocks) for phrase, blocks in groups.items()}
     for phrase, blocks in groups.items():
         # One number explains one number: that is no evidence.
         known = sum(int((case.error[b.where] > case.tolerance).sum()) for b in blocks)
         if phrase.endswith(TIMES) and not reasons_of[phrase] and known < 2:
             return
     names = [sentence(case.parameters, blocks, phrase) for phrase, blocks in groups.items()]
+    listed = ", " in names[0] and len(next(iter(groups.values()))) > 2
     why = "; or ".join(dict.fromkeys(why for some in reasons_of.values() for why in some))
-    hints = [f"{why[0].upper()}{why[1:]}." if why else "", *hints]
-    yield Finding("; ".join(names), " ".join(dict.fromkeys(filter(None, hints))), gap)
+    hints = [f"{capital(why)}." if why else "", *hints]
+    simple = len(groups) == 1 and not listed
+    yield Finding("; ".join(names), " ".join(dict.fromkeys(filter(None, hints))), gap, simple)
 
 
-def _reasons_of(case: Case, phrase: str) -> list[str]:
+def _reasons_of(case: Case, phrase: str, blocks: list[Block]) -> list[str]:
     if not phrase.endswith(TIMES):
         return []
     for value in (-1.0, *(s * v for v, _ in constants(case.m, case.n_L) for s in (1, -1))):
         if times(value) == phrase:
-            return reasons(value, case.m, case.n_L)
+            return reasons(value, case.m, case.n_L, len(blocks) == len(case.blocks))
     return []
 
 
@@ -391,8 +414,8 @@ def _growing(case: Case) -> Iterator[Finding]:
             )
             gap = case.fits(guess)
             if gap is not None and L + start > 2:
-                why = "; or ".join(reasons(value, case.m, case.n_L))
-                yield Finding(growing(value), f"{why[0].upper()}{why[1:]}.", gap)
+                why = "; or ".join(reasons(value, case.m, case.n_L, whole=False))
+                yield Finding(growing(value), f"{capital(why)}.", gap)
 
 
 def growing(c: float) -> str:

@@ -54,7 +54,7 @@ def wrong_gradients(anatomy: Anatomy) -> Iterator[tuple[str, list[Any], list[Any
             for block in parameters.blocks:
                 part = wrong[block.where].reshape(block.array.shape)
                 (dW if block.kind == "W" else db)[block.layer or 0] = part  # type: ignore[call-overload]
-            yield f"{name[0].upper()}{name[1:]}", dW, db
+            yield patterns.capital(name), dW, db
 
 
 def _row(dW: list[Any], db: list[Any]) -> Array:
@@ -121,8 +121,11 @@ def _shapes(part: Array) -> Iterator[tuple[str, Array]]:
     for axis in range(part.ndim - 1, -1, -1):
         n = part.shape[axis]
         for k in (1, 3):
-            if k < n:
-                lines = list(range(n - k, n))
+            lines = list(range(n - k, n))
+            if (
+                k < n
+                and np.take(part, lines, axis).any(axis=1 - axis if part.ndim > 1 else None).all()
+            ):
                 guess = part.copy()
                 guess[(slice(None),) * axis + (lines,)] = 0
                 yield patterns.zero_lines(axis, lines, part.shape), guess

@@ -59,7 +59,19 @@ class Slip:
         if tag == "f'":
             equations = ["(BP1)"] * (L in layers) + ["(BP2)"] * (min(layers) < L)
             tag = " and ".join(equations)
-        return self.name.format(where=where, tag=tag)
+        at = "" if len(layers) == 1 else f" {where}"
+        return self.name.format(where=where, at=at, tag=tag, **_numbers(layers))
+
+    def why(self, layers: Layers) -> str:
+        return self.hint.format(**_numbers(layers))
+
+
+def _numbers(layers: Layers) -> dict[str, str]:
+    """How l, l + 1, l + 2 and l - 1 are written above a letter."""
+    if len(layers) > 1:
+        return {"l": "l", "up": "{l+1}", "up2": "{l+2}", "down": "{l-1}"}
+    l = layers[0]
+    return {"l": str(l), "up": str(l + 1), "up2": str(l + 2), "down": str(l - 1)}
 
 
 def _each(change: Callable[[Ingredients, int], bool]) -> Any:
@@ -205,25 +217,25 @@ def _sample_slips(m: int) -> Iterator[Slip]:
                 "whole",
                 fewer,
             )
-        yield Slip(f"{clause} of db {{where}} (BP3)", hint, "", "each", _each(in_db))
-        yield Slip(f"{clause} of dW {{where}} (BP4)", hint, "", "each", _each(in_dW))
+        yield Slip(f"{clause} in db^{{l}}{{at}} (BP3)", hint, "", "each", _each(in_db))
+        yield Slip(f"{clause} in dW^{{l}}{{at}} (BP4)", hint, "", "each", _each(in_dW))
 
 
 # (BP1), (BP2): f'
 
 Slope = Callable[[Array, Array, Array], Array]  # of z^l, a^l and f'(z^l)
 
-SLOPES: list[tuple[str, str, Slope]] = [  # for which activation ("": any), what stands for f'(z)
+SLOPES: list[tuple[str, str, Slope]] = [  # of which activations ("": any), what stands for f'(z)
     ("", "f' is missing", lambda z, a, s: np.ones_like(z)),
     ("", "f(z) stands for f'(z)", lambda z, a, s: a),
-    ("tanh", "1 - a stands for f'(z) = 1 - a^2", lambda z, a, s: 1 - a),
-    ("tanh", "1 + a^2 stands for f'(z) = 1 - a^2", lambda z, a, s: 1 + a * a),
-    ("tanh", "1 - z^2 stands for f'(z) = 1 - a^2", lambda z, a, s: 1 - z * z),
-    ("tanh", "a^2 stands for f'(z) = 1 - a^2", lambda z, a, s: a * a),
-    ("sigmoid", "1 - a stands for f'(z) = a (1 - a)", lambda z, a, s: 1 - a),
-    ("sigmoid", "z (1 - z) stands for f'(z) = a (1 - a)", lambda z, a, s: z * (1 - z)),
-    ("sigmoid", "a (1 + a) stands for f'(z) = a (1 - a)", lambda z, a, s: a * (1 + a)),
-    ("sigmoid", "a^2 stands for f'(z) = a (1 - a)", lambda z, a, s: a * a),
+    ("", "1 - a^2 stands for f'(z)", lambda z, a, s: 1 - a * a),
+    ("", "a (1 - a) stands for f'(z)", lambda z, a, s: a * (1 - a)),
+    ("tanh sigmoid", "1 - a stands for f'(z)", lambda z, a, s: 1 - a),
+    ("tanh sigmoid", "a^2 stands for f'(z)", lambda z, a, s: a * a),
+    ("tanh", "1 + a^2 stands for f'(z)", lambda z, a, s: 1 + a * a),
+    ("tanh", "1 - z^2 stands for f'(z)", lambda z, a, s: 1 - z * z),
+    ("sigmoid", "a (1 + a) stands for f'(z)", lambda z, a, s: a * (1 + a)),
+    ("sigmoid", "z (1 - z) stands for f'(z)", lambda z, a, s: z * (1 - z)),
     ("relu", "relu'(0) = 1 stands for 0", lambda z, a, s: np.where(z == 0, 1.0, s)),
     ("leaky_relu", "leaky_relu'(0) = 1 stands for 0.01", lambda z, a, s: np.where(z == 0, 1.0, s)),
     ("softplus", "exp(-z) / (1 + exp(-z)) stands for f'(z)", lambda z, a, s: 1 - s),
@@ -239,7 +251,7 @@ def _phi(z: Array) -> Array:
 
 
 def _slope_slips() -> Iterator[Slip]:
-    hint = "delta^l needs the factor f'(z^l), f being the activation of layer l itself."
+    hint = "delta^{l} needs the factor f'(z^{l}), with the activation of layer {l} itself."
 
     def slip(name: str, change: Any) -> Slip:
         return Slip(f"{name} {{where}} {{tag}}", hint, "f'", "each", _each(change))
@@ -249,7 +261,7 @@ def _slope_slips() -> Iterator[Slip]:
         def formula(
             p: Ingredients, l: int, activation: str = activation, value: Slope = value
         ) -> bool:
-            if activation and p.anatomy.activations[l - 1] != activation:
+            if activation and p.anatomy.activations[l - 1] not in activation.split():
                 return False
             p.slope[l] = value(p.z[l], p.a[l], p.slope[l])
             return True
@@ -261,10 +273,10 @@ def _slope_slips() -> Iterator[Slip]:
         return True
 
     yield slip("f'(a) stands for f'(z)", at_a)
-    for other, (_, df) in reference.ACTIVATIONS.items():
+    for other in reference.ACTIVATIONS:
 
-        def another(p: Ingredients, l: int, df: Any = df) -> bool:
-            p.slope[l] = df(p.z[l])
+        def another(p: Ingredients, l: int, other: str = other) -> bool:
+            p.slope[l] = p.slope_of(other, l)
             return True
 
         yield slip(f"f' is that of {other}", another)
@@ -320,35 +332,35 @@ def _other_W(step: int) -> Any:
 
 CARRIED: list[tuple[str, Any]] = [  # said of delta^l
     (
-        "W of the layer above is transposed on the way back",
+        "W^{up} is transposed on the way back to layer {l}",
         _carried(_same(0, 1), lambda p, l: lambda delta, _: delta @ p.anatomy.W[l + 1].T),
     ),
     (
-        "W of the layer above is left out on the way back",
+        "W^{up} is left out on the way back to layer {l}",
         _carried(_same(0, 1), lambda p, l: lambda delta, _: delta),
     ),
     (
-        "dC/da of the layer above is carried on instead of its delta",
+        "dC/da^{up} is carried on to layer {l} instead of delta^{up}",
         _carried(lambda p, l: True, lambda p, l: lambda _, dC_da: dC_da @ p.anatomy.W[l + 1]),
     ),
     (
-        "delta^L is carried on instead of the delta of the layer above",
+        "the last layer's delta is carried on to layer {l} instead of delta^{up}",
         _carried(
             lambda p, l: l + 1 < p.L and p.n[l + 1] == p.n[p.L],
             lambda p, l: lambda _, __: p.right[0][p.L] @ p.anatomy.W[l + 1],
         ),
     ),
-    ("W of the layer itself stands for that of the layer above", _other_W(-1)),
-    ("W of two layers above stands for that of the layer above", _other_W(1)),
+    ("W^{l} stands for W^{up} on the way back to layer {l}", _other_W(-1)),
+    ("W^{up2} stands for W^{up} on the way back to layer {l}", _other_W(1)),
     (
-        "delta of the layer above is summed over the samples on the way back",
+        "delta^{up} is summed over the samples on the way back to layer {l}",
         _carried(
             lambda p, l: p.m > 1,
             lambda p, l: lambda delta, _: 0 * delta[:, :1] + delta.sum(0) @ p.anatomy.W[l + 1],
         ),
     ),
     (
-        "delta of the layer above is averaged over the samples on the way back",
+        "delta^{up} is averaged over the samples on the way back to layer {l}",
         _carried(
             lambda p, l: p.m > 1,
             lambda p, l: lambda delta, _: 0 * delta[:, :1] + delta.mean(0) @ p.anatomy.W[l + 1],
@@ -404,64 +416,69 @@ def _many(p: Ingredients, l: int) -> bool:
 
 
 PRODUCTS: list[tuple[str, str, str, Any]] = [
-    ("a^l stands for a^{l-1}", "(BP4)", "each", _a_in(lambda p, l: p.a[l], _same(0, -1))),
-    ("z^{l-1} stands for a^{l-1}", "(BP4)", "inner", _a_in(lambda p, l: p.z[l - 1])),
-    ("f'(z^{l-1}) stands for a^{l-1}", "(BP4)", "inner", _a_in(lambda p, l: p.slope[l - 1])),
+    ("a^{l} stands for a^{down}", "(BP4)", "each", _a_in(lambda p, l: p.a[l], _same(0, -1))),
+    ("z^{down} stands for a^{down}", "(BP4)", "inner", _a_in(lambda p, l: p.z[l - 1])),
+    ("f'(z^{down}) stands for a^{down}", "(BP4)", "inner", _a_in(lambda p, l: p.slope[l - 1])),
     (
-        "X stands for a^{l-1}",
+        "X stands for a^{down}",
         "(BP4)",
         "inner",
         _a_in(lambda p, l: p.a[0], lambda p, l: p.n[0] == p.n[l - 1]),
     ),
-    ("a^{l-1} is left out", "(BP4)", "each", _a_in(lambda p, l: np.ones_like(p.a[l - 1]))),
     (
-        "a^{l-1} is of other samples, one row further down,",
+        "a^{down} is left out of dW^{l}",
+        "(BP4)",
+        "each",
+        _a_in(lambda p, l: np.ones_like(p.a[l - 1])),
+    ),
+    (
+        "a^{down} is of other samples than delta^{l}: shifted up by one row",
         "(BP4)",
         "each",
         _a_in(lambda p, l: np.roll(p.a[l - 1], -1, 0), _many),
     ),
     (
-        "a^{l-1} is of other samples, one row further up,",
+        "a^{down} is of other samples than delta^{l}: shifted down by one row",
         "(BP4)",
         "each",
         _a_in(lambda p, l: np.roll(p.a[l - 1], 1, 0), _many),
     ),
     (
-        "dW is the product of sums over the samples, not the sum of products,",
+        "dW^{l} is the product of two sums over the samples, not the sum of products",
         "(BP4)",
         "each",
         _dW_of(lambda delta, a: np.outer(delta.sum(0), a.sum(0)), _many),
     ),
     (
-        "a^{l-1} is averaged over the samples before the product",
+        "a^{down} is averaged over the samples before it is multiplied",
         "(BP4)",
         "each",
         _dW_of(lambda delta, a: np.outer(delta.sum(0), a.mean(0)), _many),
     ),
-    ("delta of the layer above stands for delta^l", "(BP3) and (BP4)", "each", _deltas(1)),
-    ("delta of the layer below stands for delta^l", "(BP3) and (BP4)", "each", _deltas(-1)),
+    ("delta^{up} stands for delta^{l}", "(BP3) and (BP4)", "each", _deltas(1)),
+    ("delta^{down} stands for delta^{l}", "(BP3) and (BP4)", "each", _deltas(-1)),
     (
-        "db is summed over the units instead of the samples",
+        "db^{l} is summed over the units instead of the samples",
         "(BP3)",
         "each",
         _db_of(lambda delta: delta.sum(1), lambda p, l: p.m == p.n[l] > 1),
     ),
     (
-        "db is summed over the units too",
+        "db^{l} is summed over the units too",
         "(BP3)",
         "each",
         _db_of(lambda delta: np.full(delta.shape[1], delta.sum()), lambda p, l: p.n[l] > 1),
     ),
     (
-        "db is averaged over the units too",
+        "db^{l} is averaged over samples and units",
         "(BP3)",
         "each",
         _db_of(lambda delta: np.full(delta.shape[1], delta.mean()), lambda p, l: p.n[l] > 1),
     ),
 ]
 HINTS = {
-    "(BP3)": "db^l is the sum of delta^l over the samples.",
-    "(BP4)": "dW^l = delta^lT a^{l-1}.",
+    "(BP3)": "db^{l} is the sum of delta^{l} over the samples.",
+    "(BP4)": "dW^{l} = delta^{l}T a^{down}.",
 }
 
 
@@ -473,7 +490,7 @@ def _exchanged(values: Sequence[Any], layers: Layers, value: Callable[[Any], Any
 
 
 def _no_bias(p: Ingredients, layers: Layers) -> Ingredients:
-    return p.of(b=_exchanged(p.anatomy.b, layers, np.zeros_like))
+    return p.of(layers[0] - 1, b=_exchanged(p.anatomy.b, layers, np.zeros_like))
 
 
 def _no_bias_at_all(p: Ingredients, layers: Layers) -> Ingredients:
@@ -486,7 +503,7 @@ def _no_bias_at_all(p: Ingredients, layers: Layers) -> Ingredients:
 def _activation_left_out(p: Ingredients, layers: Layers) -> Ingredients:
     """In the forward pass alone: f' is still multiplied."""
     names = ["", *p.anatomy.activations]
-    other = p.of(activations=_exchanged(names, layers, lambda _: "identity")[1:])
+    other = p.of(layers[0] - 1, activations=_exchanged(names, layers, lambda _: "identity")[1:])
     for l in layers:
         other.slope[l] = reference.ACTIVATIONS[names[l]][1](other.z[l])
     return other
@@ -504,7 +521,7 @@ def _forward_slips() -> Iterator[Slip]:
 
         def another(p: Ingredients, layers: Layers, other: str = other) -> Ingredients:
             names = _exchanged(["", *p.anatomy.activations], layers, lambda _: other)
-            return p.of(activations=names[1:])
+            return p.of(layers[0] - 1, activations=names[1:])
 
         yield Slip(
             f"the activation is {other} in both passes {{where}} (A)",
@@ -522,11 +539,10 @@ def slips(m: int) -> Iterator[Slip]:
         yield Slip(f"{name} (BP1)", hint, "", "whole", change)
     yield from _slope_slips()
     for name, change in CARRIED:
-        hint = "delta^l = (delta^{l+1} W^{l+1}) * f'(z^l)."
-        yield Slip(f"{name} {{where}} (BP2)", hint, "", "hidden", change)
+        hint = "delta^{l} = (delta^{up} W^{up}) * f'(z^{l})."
+        yield Slip(f"{name}{{at}} (BP2)", hint, "", "hidden", change)
     for name, tag, places, change in PRODUCTS:
-        brace = name.replace("{", "{{").replace("}", "}}")
         hint = HINTS.get(tag, " ".join(HINTS.values()))
-        yield Slip(f"{brace} {{where}} {tag}", hint, "", places, change)
+        yield Slip(f"{name}{{at}} {tag}", hint, "", places, change)
     yield from _sample_slips(m)
     yield from _forward_slips()
