@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import patterns
+from .case import DOUBLE, SHARE, Case, Finding, called, capital, places, subject
 from .ingredients import Anatomy, Ingredients
 from .parameters import Block, Parameters
-from .patterns import Case, Finding
 from .planting import wrong_gradients
-from .slips import Slip, slips
+from .slip import Slip
+from .slips import slips
 
 __all__ = ["Anatomy", "diagnose", "wrong_gradients"]
 
@@ -93,7 +94,7 @@ def _case(
     m, n_L = pass_.m, pass_.n[-1]
     true = _row(parameters, *pass_.gradient())
     against = Case(parameters, np.where(np.isnan(right), true, right), true, bad)
-    if np.isfinite(true).all() and against.worst <= patterns.DOUBLE:
+    if np.isfinite(true).all() and against.worst <= DOUBLE:
         return Case(parameters, got, true, bad, m=m, n_L=n_L, exact=True), True
     return Case(parameters, got, right, bad, m=m, n_L=n_L), False
 
@@ -112,8 +113,8 @@ def _slips_that_explain(case: Case, right: Ingredients) -> list[Finding]:
     true = _row(parameters, *right.gradient())
     # What the cost has besides the mean squared error stays as it is.
     besides = case.base - true
-    besides[~(np.abs(besides) > patterns.DOUBLE * case.scale)] = 0
-    limit = min(case.tolerance, patterns.SHARE * case.worst)
+    besides[~(np.abs(besides) > DOUBLE * case.scale)] = 0
+    limit = min(case.tolerance, SHARE * case.worst)
     top = max((block.layer or 0 for block in case.wrong_blocks), default=0)
 
     def gap(block: Block, part: Array) -> float:
@@ -167,7 +168,7 @@ def _not_finite(parameters: Parameters, got: Array) -> str:
         blocks = [block for block in parameters.blocks if where[block.where].any()]
         if blocks:
             k, n = int(where.sum()), parameters.size
-            names = ", ".join(patterns.called(block) for block in blocks)
+            names = ", ".join(called(block) for block in blocks)
             said.append(f"{k} of {n} {'is' if k == 1 else 'are'} {what}, in {names}. {why}?")
     return " ".join(said)
 
@@ -182,7 +183,7 @@ def _where(case: Case) -> str:
     if all(parts):
         said.append(f"Wrong {'is' if len(parts) == 1 else 'are'} only {'; '.join(parts)}.")
     elif len(case.wrong_blocks) < len(case.blocks):
-        names = patterns.subject(case.parameters, case.wrong_blocks)
+        names = subject(case.parameters, case.wrong_blocks)
         said.append(f"Wrong {'is' if len(parts) == 1 else 'are'} only {names}.")
     layers = [block.layer or 0 for block in case.wrong_blocks]
     l, L = max(layers), case.blocks[-1].layer or 0
@@ -206,13 +207,13 @@ def _equation(case: Case, l: int, L: int, lowest: int) -> str:
     else:
         return f"{above}: look at delta^{l} (BP2), or at its dW and db."
     said = f"{above}; {said}" if above else said
-    return f"{patterns.capital(said)}."
+    return f"{capital(said)}."
 
 
 def _lines(case: Case, block: Block) -> str:
     """The rows, columns or entry of a block in which it is wrong; empty when all over it."""
     wrong = case.parameters.part(case.bad, block)
-    name = patterns.called(block)
+    name = called(block)
     if wrong.ndim not in (1, 2) or wrong.size == 1:
         return "" if wrong.all() else name
     entries = np.argwhere(wrong)
@@ -226,6 +227,6 @@ def _lines(case: Case, block: Block) -> str:
     for axis in range(wrong.ndim - 1, -1, -1):
         lines = sorted({int(i) for i in entries[:, axis]})
         if len(lines) < wrong.shape[axis]:
-            where = patterns.places(lines, wrong.shape[axis], nouns[axis])
+            where = places(lines, wrong.shape[axis], nouns[axis])
             return f"{name} in its {where}".replace("entrys", "entries")
     return ""

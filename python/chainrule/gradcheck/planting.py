@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import patterns
+from .case import called, capital, sentence
 from .ingredients import Anatomy, Ingredients
 from .parameters import Block, Parameters
 from .slips import slips
@@ -54,7 +55,7 @@ def wrong_gradients(anatomy: Anatomy) -> Iterator[tuple[str, list[Any], list[Any
             for block in parameters.blocks:
                 part = wrong[block.where].reshape(block.array.shape)
                 (dW if block.kind == "W" else db)[block.layer or 0] = part  # type: ignore[call-overload]
-            yield patterns.capital(name), dW, db
+            yield capital(name), dW, db
 
 
 def _row(dW: list[Any], db: list[Any]) -> Array:
@@ -96,9 +97,9 @@ def _by_block(
         here = np.zeros(len(true), bool)
         for block in blocks:
             here[block.where] = True
-        yield patterns.sentence(parameters, blocks, "{is} 0"), np.where(here, 0.0, true)
+        yield sentence(parameters, blocks, "{is} 0"), np.where(here, 0.0, true)
         for c in factors:
-            said = patterns.sentence(parameters, blocks, patterns.times(c))
+            said = sentence(parameters, blocks, patterns.times(c))
             yield said, np.where(here, c * true, true)
     for block in parameters.blocks:
         part = true[block.where].reshape(block.array.shape)
@@ -106,7 +107,7 @@ def _by_block(
             yield _one(parameters, true, block, phrase, guess)
     for name, other in ((a, b) for a in parameters.blocks for b in parameters.blocks if a is not b):
         if name.array.shape == other.array.shape:
-            phrase = f"{{has}} the values of {patterns.called(other)}"
+            phrase = f"{{has}} the values of {called(other)}"
             yield _one(parameters, true, name, phrase, true[other.where])
 
 
@@ -175,4 +176,4 @@ def _one(
 ) -> tuple[str, Array]:
     wrong = true.copy()
     wrong[block.where] = np.ravel(guess)
-    return patterns.sentence(parameters, [block], phrase), wrong
+    return sentence(parameters, [block], phrase), wrong
