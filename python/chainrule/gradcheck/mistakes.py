@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import patterns
-from .case import DOUBLE, SHARE, Case, Finding, called, capital, places, subject
-from .ingredients import Anatomy, Ingredients
+from .case import DOUBLE, Case, Finding, called, capital, places, subject
+from .ingredients import Anatomy
 from .parameters import Block, Parameters
 from .planting import wrong_gradients
-from .slip import Slip
-from .slips import slips
+from .simulation import Simulation
 
-__all__ = ["Anatomy", "diagnose", "wrong_gradients"]
+__all__ = ["Anatomy", "Simulation", "diagnose", "wrong_gradients"]
 
 Array = NDArray[Any]
 
@@ -31,7 +30,7 @@ def diagnose(
     got: Array,
     right: Array,
     bad: Array,
-    anatomy: Anatomy | None = None,
+    anatomy: Anatomy | Simulation | None = None,
     *,
     m: int | None = None,
     n_outputs: int | None = None,
@@ -46,7 +45,8 @@ def diagnose(
         Rows of all parameters: the gradient under test, the right one (exact to about 1e-6; NaN
         where it is not known), and which are wrong.
     anatomy
-        The dense network, when it is one: then mistakes in the equations are tried on it.
+        The dense network, when it is one: then mistakes in the equations are tried on it. For many
+        diagnoses of one network, a `Simulation` of it.
     m, n_outputs
         The numbers of samples and outputs, to recognise factors, when there is no anatomy.
 
@@ -67,14 +67,14 @@ def diagnose(
             else " And so is what they are held against: nothing was checked."
         )
     with np.errstate(all="ignore"):
-        pass_ = Ingredients(anatomy) if anatomy else None
-        case, fits_equations = _case(parameters, got, right, bad, pass_, m, n_outputs)
+        network = Simulation(anatomy) if isinstance(anatomy, Anatomy) else anatomy
+        case, fits_equations = _case(parameters, got, right, bad, network, m, n_outputs)
         found = patterns.strong(case)
-        if pass_:
-            found += _slips_that_explain(case, pass_)
+        if network:
+            found += network.findings(case)
         found = found or patterns.weak(case)
     said = _named(found) if found else _where(case)
-    if not fits_equations and pass_ and case.fits(_row(parameters, *pass_.gradient())) is not None:
+    if not fits_equations and network and case.fits(network.true) is not None:
         said += " (BP1) to (BP4) give these very numbers: is it the cost that is wrong?"
     return said
 
@@ -84,65 +84,18 @@ def _case(
     got: Array,
     right: Array,
     bad: Array,
-    pass_: Ingredients | None,
+    network: Simulation | None,
     m: int | None,
     n_outputs: int | None,
 ) -> tuple[Case, bool]:
     """The case, held against the equations themselves when `right` agrees with them."""
-    if pass_ is None:
+    if network is None:
         return Case(parameters, got, right, bad, m=m, n_L=n_outputs), False
-    m, n_L = pass_.m, pass_.n[-1]
-    true = _row(parameters, *pass_.gradient())
+    m, n_L, true = network.right.m, network.right.n[-1], network.true
     against = Case(parameters, np.where(np.isnan(right), true, right), true, bad)
     if np.isfinite(true).all() and against.worst <= DOUBLE:
         return Case(parameters, got, true, bad, m=m, n_L=n_L, exact=True), True
     return Case(parameters, got, right, bad, m=m, n_L=n_L), False
-
-
-def _row(parameters: Parameters, dW: list[Any], db: list[Any]) -> Array:
-    parts = [
-        np.ravel((dW if block.kind == "W" else db)[block.layer or 0]) for block in parameters.blocks
-    ]
-    return np.concatenate(parts)
-
-
-def _slips_that_explain(case: Case, right: Ingredients) -> list[Finding]:
-    """The slips whose gradient is `got`, the likeliest place of each, nearest first."""
-    parameters, L = case.parameters, right.L
-    W, b = ({x.layer or 0: x for x in case.blocks if x.kind == kind} for kind in "Wb")
-    true = _row(parameters, *right.gradient())
-    # What the cost has besides the mean squared error stays as it is.
-    besides = case.base - true
-    besides[~(np.abs(besides) > DOUBLE * case.scale)] = 0
-    limit = min(case.tolerance, SHARE * case.worst)
-    top = max((block.layer or 0 for block in case.wrong_blocks), default=0)
-
-    def gap(block: Block, part: Array) -> float:
-        here = block.where
-        far = np.abs(case.got[here] - part.ravel() - besides[here]).max()
-        return float(far / case.scale[here.start]) if np.isfinite(far) else np.inf
-
-    def worst_gap(slip: Slip, layers: tuple[int, ...]) -> float:
-        changed = slip.change(right, layers)
-        if changed is None:
-            return np.inf
-        largest = 0.0
-        for l, dW_l, db_l in changed.layers(L if slip.forward else max(layers), right):
-            largest = max(largest, gap(b[l], db_l), gap(W[l], dW_l))
-            if not largest <= limit:
-                return np.inf
-        return largest
-
-    found = []
-    for slip in slips(right.m):
-        nearest = None
-        for layers in slip.at(L):
-            if slip.forward or max(layers) >= top:
-                far = worst_gap(slip, layers)
-                if far < np.inf and (nearest is None or far < nearest.gap / 4 - 1e-13):
-                    nearest = Finding(slip.named(layers, L), slip.why(layers), far)
-        found += [nearest] if nearest else []
-    return found
 
 
 def _named(found: list[Finding]) -> str:

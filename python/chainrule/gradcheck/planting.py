@@ -12,7 +12,7 @@ from . import patterns
 from .case import called, capital, sentence
 from .ingredients import Anatomy, Ingredients
 from .parameters import Block, Parameters
-from .slips import slips
+from .simulation import Simulation
 
 Array = NDArray[Any]
 
@@ -29,15 +29,14 @@ def wrong_gradients(anatomy: Anatomy) -> Iterator[tuple[str, list[Any], list[Any
         As `diagnose` names it; lists numbered from 1 with None at 0.
     """
     with np.errstate(all="ignore"):
-        right = Ingredients(anatomy)
+        simulation = Simulation(anatomy)
+        right, true = simulation.right, simulation.true
         L = right.L
         parameters = Parameters(
             (f"{kind}^{l}", arrays[l], l, kind)
             for l in range(1, L + 1)
             for kind, arrays in (("W", anatomy.W), ("b", anatomy.b))
         )
-        dW, db = right.gradient()
-        true = _row(dW, db)
         if not np.isfinite(true).all():
             raise ValueError("anatomy must have a finite gradient")
         scale = np.empty_like(true)
@@ -45,7 +44,7 @@ def wrong_gradients(anatomy: Anatomy) -> Iterator[tuple[str, list[Any], list[Any
             scale[block.where] = np.abs(true[block.where]).max(initial=0.0)
         scale = np.maximum(scale, 1e-3 * max(1.0, float(scale.max(initial=0.0))))
         seen = true[None]
-        for name, wrong in _all(right, parameters, true):
+        for name, wrong in _all(simulation, parameters):
             if not np.isfinite(wrong).all() or (np.abs(wrong - true) <= SEEN * scale).all():
                 continue
             if (np.abs(seen - wrong) <= 1e-8 * scale).all(axis=1).any():
@@ -58,20 +57,12 @@ def wrong_gradients(anatomy: Anatomy) -> Iterator[tuple[str, list[Any], list[Any
             yield capital(name), dW, db
 
 
-def _row(dW: list[Any], db: list[Any]) -> Array:
-    pairs = zip(dW[1:], db[1:], strict=True)
-    return np.concatenate([np.ravel(part) for pair in pairs for part in pair])
-
-
-def _all(right: Ingredients, parameters: Parameters, true: Array) -> Iterator[tuple[str, Array]]:
+def _all(simulation: Simulation, parameters: Parameters) -> Iterator[tuple[str, Array]]:
+    right, true = simulation.right, simulation.true
     yield "all are 0", 0 * true
     yield from _by_block(right, parameters, true)
     yield from _together(right, parameters, true)
-    for slip in slips(right.m):
-        for layers in slip.at(right.L):
-            wrong = slip.change(right, layers)
-            if wrong is not None:
-                yield slip.named(layers, right.L), _row(*wrong.gradient())
+    yield from simulation.gradients()
     yield from _in_order(parameters, true)
 
 
