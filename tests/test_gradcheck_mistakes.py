@@ -163,7 +163,7 @@ LINES = [
     (
         "(delta @ W[l])",
         "(0 * delta @ W[l])",
-        "All derivatives of the layers 1 and 2 are 0 (delta^2: BP2)",
+        "are 0: delta is not carried on to layer 2 (BP2)",
     ),
     ("(delta @ W[l])", "(2 * delta @ W[l])", "Each layer further down has one more factor 2 (BP2)"),
     (
@@ -482,6 +482,22 @@ def test_every_known_mistake_is_named(name, single):
             assert said_of(net, got, single) == found
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_every_known_mistake_is_named_in_random_networks(seed):
+    rng = np.random.default_rng(seed)
+    L = int(rng.integers(1, 5))
+    n = rng.integers(1, 5, L + 1).tolist()
+    names = rng.choice(list(reference.ACTIVATIONS), L).tolist()
+    reduction = ("mean", "half_mean", "sum")[seed % 3]
+    net = anatomy(n, names, int(rng.choice([1, 2, 7, 17])), reduction, seed)
+    right = right_row(net)
+    assert right.any()
+    simulation = mistakes.Simulation(net, remember=True)
+    for said, dW, db in wrong_gradients(net):
+        found = said_of(net, row(dW, db), simulation=simulation)
+        assert said.lower() in found.lower()
+
+
 def test_planted_gradients_change_something_and_are_told_apart():
     net = anatomy()
     rows = np.array([row(dW, db) for _, dW, db in wrong_gradients(net)])
@@ -568,6 +584,20 @@ def test_foreign_gradient(change, words):
     assert words in said
     assert "BP" not in said
     assert "layer" not in said.lower()
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (5, 2), (4, 4)])
+@pytest.mark.parametrize("before", [0, 3])
+def test_matrix_flattened_by_columns_inside_theta(shape, before):
+    rng = np.random.default_rng(5)
+    n = shape[0] * shape[1]
+    P = parameters_room.Parameters([("theta", rng.normal(size=before + n + 2), None, "")])
+    right = rng.normal(size=P.size)
+    got = right.copy()
+    got[before : before + n] = right[before : before + n].reshape(shape).T.ravel()
+    said = diagnose(P, got, right, np.abs(got - right) > 1e-6)
+    words = f"theta has a matrix of {shape[0]} x {shape[1]} in [{before}:{before + n}], flattened"
+    assert said.lower().startswith(words)
 
 
 def test_places_not_held_against_a_difference_are_left_out():

@@ -130,6 +130,8 @@ def tag(blocks: Sequence[Block]) -> str:
 def sentence(parameters: Parameters, blocks: Sequence[Block], phrase: str) -> str:
     """`phrase` said of these blocks."""
     said = subject(parameters, blocks)
+    if len(parameters.blocks) == 1 and "times" not in phrase and phrase != "{is} 0":
+        said = called(blocks[0])  # the phrase is about its rows, columns or entries
     words = {"is": "are", "has": "have", "it": "they", "its": "their"}
     if not (said.startswith("all") or " and " in said):
         words = dict(zip(words, words, strict=True))
@@ -139,6 +141,8 @@ def sentence(parameters: Parameters, blocks: Sequence[Block], phrase: str) -> st
     if not where and layers and len(blocks) == 2 * len(set(layers)) < len(parameters.blocks):
         top = max(layers)
         where = f" (delta^{top}: BP2)" if len(set(layers)) == top != L else " (BP3) and (BP4)"
+        if phrase == "{is} 0" and "BP2" in where:
+            where = f": delta is not carried on to layer {top} (BP2)"
     return f"{said} {phrase.format(**words)}{where}"
 
 

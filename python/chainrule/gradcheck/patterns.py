@@ -133,6 +133,27 @@ def zero_lines(axis: int, lines: list[int], shape: tuple[int, ...]) -> str:
     return f"{{is}} 0 in {{its}} {places(lines, shape[axis], noun).replace('entrys', 'entries')}"
 
 
+def _flattened(case: Case, block: Block) -> tuple[str, Array] | None:
+    """A matrix inside a row of numbers, flattened by columns instead of rows."""
+    base, wrong = case.parts(block)[1], np.flatnonzero(case.bad[block.where])
+    # Its first and last entry stay in place either way.
+    start, stop = int(wrong[0]) - 1, int(wrong[-1]) + 2
+    if base.ndim > 1 or start < 0 or stop > len(base):
+        return None
+    for rows in range(2, (stop - start) // 2 + 1):
+        if (stop - start) % rows == 0:
+            guess = base.copy()
+            guess[start:stop] = base[start:stop].reshape(rows, -1).T.ravel()
+            if case.fits_block(block, guess):
+                shape = f"{rows} x {(stop - start) // rows}"
+                return flattened(start, stop, shape), guess
+    return None
+
+
+def flattened(start: int, stop: int, shape: str) -> str:
+    return f"{{has}} a matrix of {shape} in [{start}:{stop}], flattened by columns, not by rows"
+
+
 def _of_another(case: Case, block: Block) -> tuple[str, Array] | None:
     for other in case.blocks:
         base = case.parts(other)[1]
@@ -206,6 +227,7 @@ STRONG: list[tuple[Pattern, str]] = [  # what says much by little comes first
     (_reshaped, "Is it a reshape of a transposed matrix?"),
     (_zero_lines(1), "A tail that a loop or a block leaves out looks like this."),
     (_zero_lines(0), "A tail that a loop or a block leaves out looks like this."),
+    (_flattened, "In NumPy, ravel() goes by rows and ravel(order='F') by columns."),
     (_of_another, "Are the gradients listed in another order than the parameters?"),
 ]
 WEAK: list[tuple[Pattern, str]] = [
@@ -267,8 +289,13 @@ def _growing(case: Case) -> Iterator[Finding]:
     if not all(layers):
         return
     L = max(l for l in layers if l)
+    below = case.blocks[0]
+    c = _least_squares(*case.parts(below)) or 0.0  # the largest of the factors
     for value, _ in constants(case.m, case.n_L):
         for start in (0, 1):
+            due = value ** (L - (below.layer or 0) + start)
+            if abs(c - due) > 2 * case.tolerance * due:
+                continue
             guess = np.concatenate(
                 [value ** (L - (b.layer or 0) + start) * case.base[b.where] for b in case.blocks]
             )

@@ -152,6 +152,8 @@ def _in_order(parameters: Parameters, true: Array) -> Iterator[tuple[str, Array]
         part = true[block.where].reshape(block.array.shape)
         for axis in range(part.ndim - 1, -1, -1):
             n = int(part.shape[axis])
+            if np.unique(part, axis=axis).shape[axis] < n:
+                continue
             for order in (np.roll(range(n), 1), np.roll(range(n), -1), np.arange(n)[::-1]):
                 phrase = patterns.permuted(axis, [int(i) for i in order], part.ndim)
                 yield _one(parameters, true, block, phrase, np.take(part, order, axis))
