@@ -629,3 +629,19 @@ def test_diagnosis_is_fast():
     start = time.perf_counter()
     assert said_of(net, got).startswith("No known mistake")
     assert time.perf_counter() - start < 0.5
+
+
+def test_small_noise_is_not_explained_by_what_is_merely_near():
+    net = anatomy()
+    right = right_row(net)
+    got = right * (1 + 1e-6 * np.random.default_rng(2000).normal(size=right.size))
+    assert said_of(net, got).startswith("No known mistake")
+
+
+def test_one_clipped_value_is_no_evidence_of_clipping():
+    net = anatomy()
+    right = right_row(net)
+    got = right.copy()
+    p = int(np.argmax(np.abs(right[:12])))
+    got[p] = np.sign(right[p]) * np.sort(np.abs(right[:12]))[-2] * 1.01
+    assert "clipped" not in said_of(net, got)
