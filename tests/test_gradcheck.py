@@ -498,21 +498,45 @@ def test_wrong_cost_is_found():
     assert not report
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     ("mistake", "words"),
     [
-        (wrong_sign, "-1 times"),
-        (half, "0.5 times"),
-        (no_mean_over_samples, "6 times"),
+        (wrong_sign, "All derivatives are -1 times"),
+        (double, "All derivatives are 2 times"),
+        (half, "All derivatives are 0.5 times"),
+        (no_mean_over_samples, "All derivatives are 6 times what they should be. 6 is m: the sum"),
+        (mean_of_samples_summed_over_outputs, "2 is n_L: the sum over the outputs"),
         (all_zero, "All are 0."),
-        (transposed_square, "dW^2 is transposed"),
-        (no_bias_gradient_anywhere, "(BP3)"),
-        (no_slope_in_layer_1, "Layers above 1 are right"),
-        (no_slope_in_layer_2, "Layers above 2 are right"),
+        (weight_decay, "All dW have weight decay added, 0.0001 times the parameter"),
+        (no_slope_in_layer_1, "f' is missing in layer 1 (BP2)"),
+        (no_slope_in_layer_2, "f' is missing in layer 2 (BP2)"),
+        (slope_of_a_instead_of_z, "f'(a) stands for f'(z) in db^2 and dW^2 alone (BP2)"),
+        (tanh_slope_without_square, "1 - a stands for f'(z) in layer 1 (BP2)"),
+        (transposed_weights_on_the_way_back, "W^2 is transposed on the way back to layer 1 (BP2)"),
+        (transposed_square, "dW^2 is transposed (BP4)"),
+        (no_bias_gradient, "db^2 is 0 (BP3)"),
+        (no_bias_gradient_anywhere, "All db are 0 (BP3)"),
+        (mean_of_the_bias, "db^1 is 0.1667 times what it should be (BP3). 1/6 is 1/m"),
+        (stale_activation, "a^2 is of other samples than delta^3: shifted down by one row (BP4)"),
+        (z_instead_of_a, "z^1 stands for a^1 (BP4)"),
+        (last_column, "dW^1 is 0 in its last of 3 columns (BP4)"),
+        (last_row, "only dW^3 in its last of 2 rows"),
+        (columns_shifted, "dW^1 has its columns shifted right by 1 (BP4)"),
+        (last_sample_left_out, "The last sample is left out (BP3) and (BP4)"),
+        (first_sample_twice_in_the_bias, "The first sample counts twice in db^2 (BP3)"),
+        (units_swapped, "db^1 has entries 1 and 2 swapped (BP3)"),
+        (one_entry, "Wrong is only dC/dw^2_2,4."),
+        (one_bias, "Wrong is only dC/db^3_2."),
+        (not_a_number, "1 of 46 is not a number (NaN), in dW^1"),
+        (infinite, "1 of 46 is infinite, in db^2"),
+        (clipped, "dW^3 is clipped to [-0.01, 0.01] (BP4)"),
     ],
 )
-def test_hint_names_the_kind_of_mistake(mistake, words):
-    assert words in cr.gradcheck(Planted(network(), mistake), *data(3, 2)).diagnosis
+def test_hint_names_the_kind_of_mistake(mistake, words, dtype):
+    X, Y = (part.astype(np.float32) for part in data(3, 2))
+    planted = Planted(network(dtype=dtype), mistake, dtypes=(dtype,))
+    assert words in cr.gradcheck(planted, X, Y).diagnosis
 
 
 def test_one_wrong_entry_is_the_only_one():
