@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..errors import whole_number
 from ..losses import Loss, checked_loss
 from ..network import Network
 from .differences import Differences, differences, sample
+from .directions import SINGLES, Directions, NetworkOracles, along_directions
 from .mistakes import Anatomy, diagnose
 from .parameters import NetworkParameters
 from .report import BlockCheck, GradientCheck, Place, count, thousands
@@ -42,17 +44,27 @@ def check_network(
             compared["float32"] = compare(theta, net, X, Y)
         double = compared["float64"]
         x, y = (X, Y) if twin.scaling is not None else twin._prepare(X, Y)
+        targets = np.asarray(twin._prepare(X, Y)[1])
+
+        def cost() -> float:
+            return float(twin.cost(x, y, checked))
+
+        many = theta.size > max_parameters
+        singles = min(max_parameters, SINGLES * len(theta.blocks)) if many else theta.size
         found = differences(
             theta,
-            lambda: float(twin.cost(x, y, checked)),
+            cost,
             double.got,
-            sample(theta, max_parameters, seed),
+            sample(theta, singles, seed),
             largest=float(np.abs(double.true).max()),
             rounding=DEVIATIONS * double.cost_deviation,
             trusted=~double.wrong,
             crosses_kink=lambda p, h: theta.crosses_kink(p, h, double.a),
         )
-        diagnosis, worst = _verdict(theta, compared, found, np.asarray(twin._prepare(X, Y)[1]))
+        along = _along(theta, cost, double, found, targets, seed) if many else None
+        if along is not None:
+            found = along.merged(found)
+        diagnosis, worst = _verdict(theta, compared, found, targets)
         blocks = tuple(_blocks(theta, compared, found))
     single = "float32" in compared
     ulps = [block.ulp for block in blocks if block.ulp is not None]
@@ -76,6 +88,29 @@ def check_network(
             "  reference    the same equations in plain NumPy; allowed: rounding errors.",
             *(["Column float32: the network's own gradient against that reference."] * single),
         ),
+        notes=along.notes if along is not None else (),
+    )
+
+
+def _along(
+    theta: NetworkParameters,
+    cost: Callable[[], float],
+    double: Compared,
+    found: Differences,
+    Y: Array,
+    seed: int,
+) -> Directions:
+    """Too many parameters to move each: random directions, through the passes of training."""
+    oracles = NetworkOracles(theta, double.a, Y, double.bound)
+    return along_directions(
+        theta,
+        cost,
+        double.got,
+        rounding=DEVIATIONS * double.cost_deviation,
+        seed=seed,
+        known=double.wrong | found.wrong,
+        reach=oracles.reach,
+        exact=oracles.exact,
     )
 
 

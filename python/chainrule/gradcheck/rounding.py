@@ -37,6 +37,7 @@ class Compared:
     true: Array
     ratio: Array
     cost_deviation: float  # of the rounding of the cost
+    bound: Array  # of the distance
 
     @property
     def wrong(self) -> Array:
@@ -50,7 +51,7 @@ def compare(theta: NetworkParameters, net: Network, X: Any, Y: Any) -> Compared:
     g = net.gradient(X, Y, theta.loss)
     got = theta.row(g.dW, g.db)
     bound += float(info.tiny) / float(info.eps)  # below, a factor may have been subnormal
-    return Compared(a, got, true, np.abs(got - true) / bound, cost_deviation)
+    return Compared(a, got, true, np.abs(got - true) / bound, cost_deviation, bound)
 
 
 def reference_gradient(
