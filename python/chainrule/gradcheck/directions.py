@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from .. import reference
 from .differences import Differences
-from .parameters import JUMP, NetworkParameters, Parameters
+from .parameters import JUMP, Block, NetworkParameters, Parameters
 
 Array = NDArray[Any]
 Step = tuple[float, float, float, float]  # h, the difference, g . v, what S explains
 
 DIRECTIONS = 8  # in every block, and of all parameters
+DRAWN = 16  # at most, until so many are held
 COMPLEX = 2  # of those, along which the complex step is taken too
 TOLERANCE = 2e-6  # allowed along v: TOLERANCE |g|, and what rounding the costs does
 # A difference that passes is within 1.5 TOLERANCE |g| of g . v: half of that is rounding. The
@@ -59,6 +60,10 @@ class Along:
     def total(self) -> int:
         return self.held + self.left_out + self.wrong
 
+    def missed(self, eps: float) -> float:
+        """A bound of the probability that an error of eps |g| in this block was not found."""
+        return missed(eps, self.held, self.total)
+
 
 @dataclass(frozen=True)
 class Directions:
@@ -70,6 +75,13 @@ class Directions:
     @property
     def passed(self) -> bool:
         return not any(group.wrong for group in self.groups)
+
+    def wrong(self, block: Block) -> bool:
+        return any(group.wrong > 0 for group in self.groups if group.name == block.name)
+
+    def error(self, block: Block) -> float | None:
+        group = next(group for group in self.groups if group.name == block.name)
+        return group.error if group.held or group.wrong else None
 
     def merged(self, singly: Differences) -> Differences:
         """With the derivatives that were looked at singly elsewhere too."""
@@ -86,31 +98,30 @@ class Directions:
     def notes(self) -> tuple[str, ...]:
         """What was done and what it guarantees, a sentence for each."""
         blocks = self.groups[:-1]
-        total = max(group.total for group in self.groups)
-        held = [group.held for group in blocks if group.held]
-        error = max(group.error for group in self.groups)
+        held = [group for group in blocks if group.held]
         lines = []
         if self.passed and held:
-            fewest = min(held)
+            weakest = max(held, key=lambda group: group.missed(1e-4))
             lines.append(
-                f"{total} random directions per block: an error of 1e-04 of a block's gradient is"
-                f" found with probability {surely(missed(1e-4, fewest, total))}, of 1e-05 with"
-                f" {surely(missed(1e-5, fewest, total))}; worst error {error:.1e} of its gradient."
+                f"{weakest.held} random directions per block: an error of 1e-04 of a block's"
+                f" gradient is found with probability {_surely(weakest.missed(1e-4))}; worst error"
+                f" {max(group.error for group in held):.1e}."
             )
-        exact = [group for group in blocks if group.complex_error is not None]
-        if exact:
-            worst = max(group.complex_error or 0.0 for group in exact)
+        exact = [g for g in blocks if g.complex_error is not None and g.complex_allowed > 0]
+        if self.passed and exact:
+            hidden = 2 * max(group.complex_allowed for group in exact)
             lines.append(
-                f"The complex step along {COMPLEX} directions per block (through the reference):"
-                f" worst error {worst:.1e} of a block's gradient."
+                f"Complex step (through the reference) along {COMPLEX} of them: of 1e-09, with"
+                f" {_surely(missed(1e-9, COMPLEX, COMPLEX, hidden))}; worst error"
+                f" {max(group.complex_error or 0.0 for group in exact):.1e}."
             )
         left = sum(group.left_out for group in self.groups)
         if left:
-            names = [group.name for group in blocks if not group.held and not group.wrong]
+            names = [group.name for group in self.groups if not group.held and not group.wrong]
             shown = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
             lines.append(
                 f"{left} of {sum(group.total for group in self.groups)} directions left out: a kink"
-                " within reach, or a gradient below the rounding of the cost."
+                " within reach, or a gradient lost in the rounding of the cost."
                 + f" None could be held in {shown}." * bool(names)
             )
         return tuple(lines)
@@ -125,8 +136,7 @@ def missed(eps: float, held: int, total: int, hidden: float = HIDDEN) -> float:
     return min(1.0, math.comb(total, held) * one**held)
 
 
-def surely(p: float) -> str:
-    """1 - p, where p is small."""
+def _surely(p: float) -> str:
     return f"1 - {p:.0e}" if p < 0.01 else f"{1 - p:.2f}"
 
 
@@ -204,12 +214,33 @@ def _direction(
         if start >= stop:
             v.append(None)
         elif stop - start == block.array.size:
-            v.append(rng.standard_normal(block.array.shape))
+            v.append(_like(block.array, rng.standard_normal(block.array.size)))
         else:
             part = np.zeros(block.array.size)
             part[start:stop] = rng.standard_normal(stop - start)
-            v.append(part.reshape(block.array.shape))
+            v.append(_aligned(part.reshape(block.array.shape), block.array))
     return v
+
+
+# W^l is stored transposed: numbers that meet in the order of memory meet several times as fast.
+
+
+def _transposed(array: Array) -> bool:
+    return array.ndim > 1 and bool(array.flags.f_contiguous)
+
+
+def _like(array: Array, row: Array) -> Array:
+    return row.reshape(array.T.shape).T if _transposed(array) else row.reshape(array.shape)
+
+
+def _aligned(part: Array, array: Array) -> Array:
+    return np.asarray(part, order="F" if _transposed(array) else "C")
+
+
+def _dot(a: Array, b: Array) -> float:
+    if _transposed(a) and _transposed(b):
+        a, b = a.T, b.T
+    return float(np.vdot(a, b))
 
 
 def _costs(
@@ -217,28 +248,27 @@ def _costs(
     cost: Callable[[], float],
     v: list[Array | None],
     h: float,
-    got: Array | None = None,
+    got: list[Array] | None = None,
 ) -> tuple[float, float, float]:
     """The costs at theta + h v and theta - h v, and g . (the step from one to the other)."""
-    moved = [(block, step) for block, step in zip(parameters.blocks, v, strict=True)]
-    kept = [None if step is None else block.array.copy() for block, step in moved]
+    moved = [
+        (i, block.array, step, block.array.copy(order="K"))
+        for i, (block, step) in enumerate(zip(parameters.blocks, v, strict=True))
+        if step is not None
+    ]
     slope = 0.0
     seen = []
     try:
         for sign in (1, -1):
-            for (block, step), here in zip(moved, kept, strict=True):
-                if step is None or here is None:
-                    continue
-                np.multiply(step, sign * h, out=block.array)
-                np.add(here, block.array, out=block.array)  # the step really made is rounded
-                if got is not None:
-                    part = parameters.part(got, block)
-                    slope += sign * float(np.vdot(part, block.array - here))
+            for i, array, step, here in moved:
+                np.multiply(step, sign * h, out=array)
+                array += here
+                if got is not None:  # along the step really made, after rounding
+                    slope += sign * _dot(got[i], array - here)
             seen.append(float(cost()))
     finally:
-        for (block, _), here in zip(moved, kept, strict=True):
-            if here is not None:
-                block.array[...] = here
+        for _, array, _, here in moved:
+            array[...] = here
     return seen[0], seen[1], slope
 
 
@@ -256,6 +286,7 @@ class _Probe:
         self.parameters, self.cost, self.got = parameters, cost, got
         self.rounding, self.reach = rounding, reach
         self.here = float(cost())
+        self.parts = [_aligned(parameters.part(got, b), b.array) for b in parameters.blocks]
 
     def steps(self, where: slice) -> tuple[float, ...]:
         """From the longest on; the last one's rounding is half the tolerance where possible."""
@@ -266,7 +297,7 @@ class _Probe:
             if start < stop:
                 # A part is as long as its share of the block.
                 share = (stop - start) / block.array.size
-                squares += share * float(np.vdot(block.array, block.array))
+                squares += share * _dot(block.array, block.array)
         longest = LONGEST * max(1.0, math.sqrt(squares)) / math.sqrt(size)
         length = self.length(where)
         shortest = 2 * self.rounding / (TOLERANCE * length) if length > 0 else math.inf
@@ -281,14 +312,16 @@ class _Probe:
 
     def look(self, v: list[Array | None], h: float) -> tuple[float, float, float]:
         """The difference, g . v, and how far the slopes on the two sides of theta lie apart."""
-        up, down, slope = _costs(self.parameters, self.cost, v, h, self.got)
+        up, down, slope = _costs(self.parameters, self.cost, v, h, self.parts)
         return (up - down) / (2 * h), slope / (2 * h), abs(up + down - 2 * self.here) / (2 * h)
 
-    def verdict(self, v: list[Array | None], where: slice) -> tuple[str, float]:
+    def verdict(
+        self, v: list[Array | None], steps: tuple[float, ...], length: float
+    ) -> tuple[str, float]:
         """ "held", "left_out" or "wrong", and the error."""
-        allowed = TOLERANCE * self.length(where)
+        allowed = TOLERANCE * length
         error = bend = h = 0.0
-        for h in self.steps(where):
+        for h in steps:
             difference, slope, bend = self.look(v, h)
             error = abs(difference - slope)
             if error <= allowed + self.rounding / h < math.inf:
@@ -320,19 +353,18 @@ def _group(
     exact: Callable[[int, list[Array | None]], tuple[float, float]] | None,
 ) -> Along:
     counts = {"held": 0, "left_out": 0, "wrong": 0}
-    length = probe.length(where)
+    length, steps = probe.length(where), probe.steps(where)
     first = next(i for i, b in enumerate(probe.parameters.blocks) if where.start < b.where.stop)
     worst, far, allowed = 0.0, None, 0.0
-    for k in range(DIRECTIONS):
+    for k in range(DRAWN):
+        if counts["held"] == DIRECTIONS or (k == DIRECTIONS and not counts["held"]):
+            break
         v = _direction(probe.parameters, where, rng)
-        verdict, error = probe.verdict(v, where)
+        verdict, error = probe.verdict(v, steps, length)
         if exact is not None and k < COMPLEX:
             derivative, allowed = exact(first, v)
-            slope = sum(
-                float(np.vdot(probe.parameters.part(probe.got, block), step))
-                for block, step in zip(probe.parameters.blocks, v, strict=True)
-                if step is not None
-            )
+            pairs = zip(probe.parts, v, strict=True)
+            slope = sum(_dot(part, step) for part, step in pairs if step is not None)
             gap = abs(derivative - slope)
             far = max(far or 0.0, gap / length if length else math.inf if gap else 0.0)
             if not gap <= allowed < math.inf:
@@ -377,8 +409,9 @@ def _single(probe: _Probe, p: int, found: Differences, found_wrong: bool = False
     unit = np.zeros(block.array.shape)
     unit[index] = 1.0
     v[probe.parameters.blocks.index(block)] = unit
-    verdict, _ = probe.verdict(v, where)
-    found.numeric[p] = probe.look(v, probe.steps(where)[-1])[0]
+    steps = probe.steps(where)
+    verdict, _ = probe.verdict(v, steps, probe.length(where))
+    found.numeric[p] = probe.look(v, steps[-1])[0]
     found.errors[p] = abs(probe.got[p] - found.numeric[p]) / (
         abs(probe.got[p]) + 0.01 * max(1.0, float(np.abs(probe.got).max()))
     )

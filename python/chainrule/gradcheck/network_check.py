@@ -65,7 +65,7 @@ def check_network(
         if along is not None:
             found = along.merged(found)
         diagnosis, worst = _verdict(theta, compared, found, targets)
-        blocks = tuple(_blocks(theta, compared, found))
+        blocks = tuple(_blocks(theta, compared, found, along))
     single = "float32" in compared
     ulps = [block.ulp for block in blocks if block.ulp is not None]
     return GradientCheck(
@@ -162,7 +162,10 @@ def _largest(errors: Array, among: Array) -> int:
 
 
 def _blocks(
-    theta: NetworkParameters, compared: dict[str, Compared], found: Differences
+    theta: NetworkParameters,
+    compared: dict[str, Compared],
+    found: Differences,
+    along: Directions | None,
 ) -> list[BlockCheck]:
     wrong = np.any([found.wrong, *(side.wrong for side in compared.values())], axis=0)
     checks = []
@@ -185,7 +188,8 @@ def _blocks(
                 ulp=far["float64"] / float(np.finfo(np.float64).eps),
                 reference_error=far["float64"],
                 float32_error=far.get("float32"),
-                passed=not wrong[here].any(),
+                direction_error=along.error(block) if along is not None else None,
+                passed=not (wrong[here].any() or (along is not None and along.wrong(block))),
             )
         )
     return checks
