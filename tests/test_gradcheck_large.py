@@ -13,6 +13,7 @@ import chainrule as cr
 from chainrule import reference
 
 room = importlib.import_module("chainrule.gradcheck.directions")
+probe_room = importlib.import_module("chainrule.gradcheck.probe")
 parameters_room = importlib.import_module("chainrule.gradcheck.parameters")
 Parameters = parameters_room.Parameters
 soak = pytest.mark.skipif(
@@ -142,7 +143,7 @@ class Bowl:
         return np.concatenate([(a + np.cos(a)).ravel() for a in self.arrays])
 
     def check(self, got, seed=0, **options):
-        rounding = room.measured_rounding(self.theta, self.cost, seed)
+        rounding = probe_room.measured_rounding(self.theta, self.cost, seed)
         return room.along_directions(
             self.theta, self.cost, got, rounding=rounding, seed=seed, **options
         )
@@ -170,7 +171,7 @@ def test_errors_are_missed_no_more_often_than_promised(monkeypatch, kind, eps, c
     monkeypatch.setattr(room, "_locate", lambda *_: None)
     bowl, rng, trials, misses = Bowl((60, 5)), np.random.default_rng(3), 300, 0
     where = bowl.theta.blocks[0].where
-    rounding = room.measured_rounding(bowl.theta, bowl.cost)
+    rounding = probe_room.measured_rounding(bowl.theta, bowl.cost)
     g = bowl.gradient()
     for seed in range(trials):
         got = g + planted_error(g, where, eps, kind, rng)
@@ -180,7 +181,7 @@ def test_errors_are_missed_no_more_often_than_promised(monkeypatch, kind, eps, c
     bound = room.missed(eps, count, count)
     assert misses <= trials * bound + 4 * math.sqrt(trials * bound * (1 - bound)) + 1e-9
     # The tolerance alone hides so many: were there fewer, it would not be what it says.
-    least = math.erf(room.TOLERANCE / (eps * math.sqrt(2))) ** count
+    least = math.erf(probe_room.TOLERANCE / (eps * math.sqrt(2))) ** count
     assert misses >= trials * least - 4 * math.sqrt(trials * least)
 
 
@@ -203,7 +204,7 @@ def test_note_says_how_many_and_what_they_guarantee():
     note = " ".join(report.notes)
     assert "8 random directions per block: an error of 1e-04" in note
     promised = float(re.search(r"probability 1 - (\S+);", note)[1])
-    one = math.sqrt(2 / math.pi) * 3 * room.TOLERANCE / 1e-4
+    one = math.sqrt(2 / math.pi) * 3 * probe_room.TOLERANCE / 1e-4
     assert promised == pytest.approx(one**8, rel=0.2)
     assert "Complex step" in note
     assert "left out" not in note
@@ -341,7 +342,7 @@ def test_foreign_kinks_are_no_mistakes():
         return float(np.abs(w).sum() + (w**2).sum())
 
     got = np.where(w > 0, 1, -1) + 2 * w
-    options = {"rounding": room.measured_rounding(theta, cost)}
+    options = {"rounding": probe_room.measured_rounding(theta, cost)}
     along = room.along_directions(theta, cost, got, **options)
     assert along.passed
     assert along.groups[0].left_out == 8
@@ -367,6 +368,16 @@ def test_two_costs_per_direction_of_the_network_itself():
     assert report.n_checked == 64
     groups = len(report.blocks) + 1
     assert seen == ["float64"] * (1 + 2 * 64 + 2 * room.DIRECTIONS * groups)
+
+
+@pytest.mark.parametrize("units", [(100, 100, 50, 16), (1100, 1000, 4)], ids=["fused", "layered"])
+def test_the_gradient_is_that_of_training_bit_for_bit(units):
+    """The passes that are checked are those that `fit` runs: here is a step of it."""
+    net, X, Y = network(units, m=300)
+    trained = net.copy()
+    trained.fit(X, Y, epochs=1, batch_size=300, optimizer=cr.SGD(1.0), shuffle=False)
+    g = net.gradient(X, Y)
+    np.testing.assert_array_equal(trained.theta, net.theta - g.theta)
 
 
 def test_table_fits():

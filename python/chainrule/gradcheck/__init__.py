@@ -32,12 +32,15 @@ def gradcheck(
     net : Network
         It stays bit for bit as it is.
     X, Y : array_like, shapes (m, n_0) and (m, n_L)
-        As for `net.gradient`. A few rows are enough: the time grows with m * parameters^2.
+        As for `net.gradient`. A few rows are enough: the time grows with m * parameters^2, and
+        with m * parameters along directions.
     loss : {"mse"} or MSE
     max_parameters : int
-        With more parameters than this, differences are taken at a random sample of this many.
+        With more parameters than this, each is held against the reference, but differences are
+        taken along random directions, and of a few parameters (at most this many) alone. The notes
+        of the report say how many directions, and how surely they find a mistake.
     seed : int
-        Of that sample.
+        Of those.
 
     Raises
     ------

@@ -13,8 +13,9 @@ from ..errors import whole_number
 from ..losses import Loss, checked_loss
 from ..network import Network
 from .differences import Differences, differences, sample
-from .directions import SINGLES, Directions, NetworkOracles, along_directions
+from .directions import SINGLES, Directions, along_directions
 from .mistakes import Anatomy, diagnose
+from .network_oracles import NetworkOracles
 from .parameters import NetworkParameters
 from .report import BlockCheck, GradientCheck, Place, count, thousands
 from .rounding import DEVIATIONS, Compared, compare
