@@ -308,6 +308,21 @@ def test_mistake_shared_by_the_reference_is_found_by_directions(monkeypatch, mis
     assert "differences of the cost" in report.diagnosis
 
 
+@pytest.mark.parametrize("eps", [1e-8, -1e-9])
+def test_small_mistake_shared_by_the_reference_is_found_by_the_complex_step(monkeypatch, eps):
+    net, X, Y = network()
+
+    def mistake(dW, db):
+        dW[3] *= 1 + eps
+
+    shared(monkeypatch, mistake)
+    report = cr.gradcheck(Planted(net, mistake), X, Y)
+    assert not report.passed
+    assert report.worst.name == "W^3"
+    assert report.worst.analytic == pytest.approx((1 + eps) * report.worst.numeric, rel=1e-12)
+    assert report.worst.analytic != report.worst.numeric
+
+
 def test_small_bias_block_does_not_hide_behind_large_weights(monkeypatch):
     net, X, Y = network()
 

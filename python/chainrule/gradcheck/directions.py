@@ -76,8 +76,14 @@ class Directions:
         return any(group.wrong > 0 for group in self.groups if group.name == block.name)
 
     def error(self, block: Block) -> float | None:
-        group = next(group for group in self.groups if group.name == block.name)
+        group = next(
+            (group for group in self.groups if group.name == block.name), Along("", slice(0))
+        )
         return group.error if group.held or group.wrong else None
+
+    @property
+    def held(self) -> int:
+        return sum(group.held for group in self.groups)
 
     def merged(self, singly: Differences) -> Differences:
         """With the derivatives that were looked at singly elsewhere too."""
@@ -146,7 +152,7 @@ def along_directions(
     seed: int = 0,
     known: Array | None = None,
     reach: Callable[[Vector, float], float] | None = None,
-    exact: Callable[[int, Vector], tuple[float, float]] | None = None,
+    exact: Callable[[Vector], tuple[float, float]] | None = None,
 ) -> Directions:
     """Hold the gradient `got` against differences of `cost` along random directions.
 
@@ -162,14 +168,13 @@ def along_directions(
         What the kinks within a step do to the difference, at most, given v and h; without it, that
         is taken from the costs.
     exact
-        The derivative along v by the complex step, and what rounding may do to it, given the number
-        of the first block that v moves.
+        The derivative along v by the complex step, and what rounding may do to it.
     """
-    probe = Probe(parameters, cost, got, rounding, reach)
+    probe = Probe(parameters, cost, got, rounding, reach, exact)
     groups = []
     for number, (name, where) in enumerate(_groups(parameters)):
         rng = np.random.default_rng([seed, number])
-        groups.append(_group(probe, name, where, rng, exact))
+        groups.append(_group(probe, name, where, rng))
     found = Differences(
         np.full(got.size, np.nan),
         np.full(got.size, np.nan),
@@ -188,27 +193,17 @@ def _groups(parameters: Parameters) -> Iterator[tuple[str, slice]]:
     yield "all", slice(0, parameters.size)
 
 
-def _group(
-    probe: Probe,
-    name: str,
-    where: slice,
-    rng: np.random.Generator,
-    exact: Callable[[int, Vector], tuple[float, float]] | None,
-) -> Along:
+def _group(probe: Probe, name: str, where: slice, rng: np.random.Generator) -> Along:
     counts = {"held": 0, "left_out": 0, "wrong": 0}
     length, steps = probe.length(where), probe.steps(where)
-    first = next(i for i, b in enumerate(probe.parameters.blocks) if where.start < b.where.stop)
     worst, far, allowed = 0.0, None, 0.0
     for k in range(DRAWN):
         if counts["held"] == DIRECTIONS or (k == DIRECTIONS and not counts["held"]):
             break
         v = direction(probe.parameters, where, rng)
         verdict, error = probe.verdict(v, steps, length)
-        if exact is not None and k < COMPLEX:
-            derivative, allowed = exact(first, v)
-            pairs = zip(probe.parts, v, strict=True)
-            slope = sum(dot(part, step) for part, step in pairs if step is not None)
-            gap = abs(derivative - slope)
+        if probe.exact is not None and k < COMPLEX:
+            gap, allowed = probe.gap(v)
             far = max(far or 0.0, gap / length if length else math.inf if gap else 0.0)
             if not gap <= allowed < math.inf:
                 verdict, error = "wrong", max(error, gap)
@@ -253,7 +248,12 @@ def _single(probe: Probe, p: int, found: Differences, found_wrong: bool = False)
     v[probe.parameters.blocks.index(block)] = unit
     steps = probe.steps(where)
     verdict, _ = probe.verdict(v, steps, probe.length(where))
-    found.numeric[p] = probe.look(v, steps[-1])[0]
+    if probe.exact is None:
+        found.numeric[p] = probe.look(v, steps[-1])[0]
+    else:
+        found.numeric[p] = probe.exact(v)[0]
+        gap, allowed = probe.gap(v)
+        found_wrong |= not gap <= allowed < math.inf
     found.errors[p] = abs(probe.got[p] - found.numeric[p]) / (
         abs(probe.got[p]) + 0.01 * max(1.0, float(np.abs(probe.got).max()))
     )

@@ -20,9 +20,11 @@ class NetworkOracles:
         self.theta, self.a, self.Y, self.bound = theta, a, Y, bound
         self._q: tuple[list[Any], list[Any]] | None = None
 
-    def exact(self, first: int, v: Vector) -> tuple[float, float]:
+    def exact(self, v: Vector) -> tuple[float, float]:
         """Im C(theta + ih v) / h: the layers below the first that moves are not run."""
-        theta, h, below = self.theta, 1e-30, (self.theta.blocks[first].layer or 1) - 1
+        theta, h = self.theta, 1e-30
+        moved = (block for block, step in zip(theta.blocks, v, strict=True) if step is not None)
+        below = (next(moved).layer or 1) - 1
         W, b = list(theta.W[below:]), list(theta.b[below:])
         W[0] = b[0] = None
         squares = 0.0
@@ -30,8 +32,8 @@ class NetworkOracles:
             if step is not None:
                 arrays = W if block.kind == "W" else b
                 arrays[(block.layer or 1) - below] = block.array + 1j * h * step
-                part = self.bound[block.where]
-                squares += float(np.vdot(part, part))
+                part = theta.part(self.bound, block) * step
+                squares += float(np.sum(part**2))
         _, a = reference.forward(W, b, theta.activations[below:], self.a[below])
         C = reference.cost(a[-1], self.Y, theta.loss.reduction)
         return float(np.imag(C)) / h, math.sqrt(squares)

@@ -110,9 +110,10 @@ class Probe:
         got: Array,
         rounding: float,
         reach: Callable[[Vector, float], float] | None,
+        exact: Callable[[Vector], tuple[float, float]] | None,
     ) -> None:
         self.parameters, self.cost, self.got = parameters, cost, got
-        self.rounding, self.reach = rounding, reach
+        self.rounding, self.reach, self.exact = rounding, reach, exact
         self.here = float(cost())
         self.parts = [aligned(parameters.part(got, b), b.array) for b in parameters.blocks]
 
@@ -167,10 +168,20 @@ class Probe:
         allowed = TOLERANCE * self.length(where) + self.rounding / h
         worst = 0.0
         for _ in range(times):
-            difference, slope, _ = self.look(direction(self.parameters, where, rng), h)
+            v = direction(self.parameters, where, rng)
+            difference, slope, _ = self.look(v, h)
             error = abs(difference - slope)
             worst = max(worst, math.inf if math.isnan(error) else error / allowed)
+            if self.exact is not None and worst <= 1:
+                gap, rounding = self.gap(v)
+                worst = max(worst, gap / rounding if rounding else 0.0)
         return worst
+
+    def gap(self, v: Vector) -> tuple[float, float]:
+        """How far the complex step is from g . v, and what rounding may do to that."""
+        derivative, allowed = self.exact(v) if self.exact is not None else (math.nan, math.nan)
+        pairs = zip(self.parts, v, strict=True)
+        return abs(derivative - sum(dot(g, step) for g, step in pairs if step is not None)), allowed
 
 
 def _kinks(before: Seen, last: Seen) -> float:
