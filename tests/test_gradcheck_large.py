@@ -169,7 +169,7 @@ def test_errors_are_missed_no_more_often_than_promised(monkeypatch, kind, eps, c
     monkeypatch.setattr(room, "DIRECTIONS", count)
     monkeypatch.setattr(room, "_groups", lambda theta: [("p0", theta.blocks[0].where)])
     monkeypatch.setattr(room, "_locate", lambda *_: None)
-    bowl, rng, trials, misses = Bowl((60, 5)), np.random.default_rng(3), 300, 0
+    bowl, rng, trials, misses = Bowl((60, 5)), np.random.default_rng(3), 200, 0
     where = bowl.theta.blocks[0].where
     rounding = probe_room.measured_rounding(bowl.theta, bowl.cost)
     g = bowl.gradient()
@@ -364,6 +364,25 @@ def test_foreign_kinks_are_no_mistakes():
     assert not room.along_directions(theta, cost, 2 * got, **options).passed
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_wrong_entry_is_located_among_foreign_kinks(seed):
+    rng = np.random.default_rng(seed)
+    w = rng.normal(size=4000)
+    w[[5, 70]] = 0
+    theta = Parameters([("w", w, None, "")])
+
+    def cost():
+        return float(np.abs(w).sum() + (w**2).sum())
+
+    got = np.where(w > 0, 1, -1) + 2 * w
+    p = int(rng.integers(100, 4000))
+    got[p] += 20
+    rounding = probe_room.measured_rounding(theta, cost)
+    along = room.along_directions(theta, cost, got, rounding=rounding, seed=seed)
+    assert not along.passed
+    np.testing.assert_array_equal(np.flatnonzero(along.found.wrong), [p])
+
+
 # What it costs
 
 
@@ -404,7 +423,7 @@ def test_table_fits():
         assert "along v" in text
 
 
-def a_million(dtype, m=32, seed=0):
+def a_million(dtype, m=16, seed=0):
     return network((700, 700, 320, 64), n_in=256, m=m, dtype=dtype, seed=seed)
 
 

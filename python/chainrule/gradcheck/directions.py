@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 
 from .differences import Differences
 from .parameters import Block, Parameters
-from .probe import TOLERANCE, Probe, Vector, direction, dot
+from .probe import TOLERANCE, Probe, Vector, direction
 
 Array = NDArray[Any]
-
 
 DIRECTIONS = 8  # in every block, and of all parameters
 DRAWN = 16  # at most, until so many are held
@@ -76,10 +75,8 @@ class Directions:
         return any(group.wrong > 0 for group in self.groups if group.name == block.name)
 
     def error(self, block: Block) -> float | None:
-        group = next(
-            (group for group in self.groups if group.name == block.name), Along("", slice(0))
-        )
-        return group.error if group.held or group.wrong else None
+        known = (g.error for g in self.groups if g.name == block.name and (g.held or g.wrong))
+        return next(known, None)
 
     @property
     def held(self) -> int:

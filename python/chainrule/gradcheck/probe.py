@@ -154,23 +154,27 @@ class Probe:
             error = abs(difference - slope)
             if error <= allowed + self.rounding / h < math.inf:
                 return "held" if self.rounding / h <= 0.51 * allowed else "left_out", error
-        before, last = seen[-2:]
-        if self.reach is None:
-            excuse = _kinks(before, last)
-        else:  # and what the third derivative does: most of it is gone since the step before
-            excuse = self.reach(v, h) + 0.5 * abs(last[1] - before[1])
-        excused = error <= excuse + self.rounding / h < math.inf
+        excused = error <= self.excuse(v, *seen[-2:]) + self.rounding / h < math.inf
         return "left_out" if excused else "wrong", error
+
+    def excuse(self, v: Vector, before: Seen, last: Seen) -> float:
+        """What may be wrong with the last difference."""
+        if self.reach is None:
+            return _kinks(before, last)
+        # The third derivative's part: most of it is gone since the step before.
+        return self.reach(v, last[0]) + 0.5 * abs(last[1] - before[1])
 
     def score(self, where: slice, rng: np.random.Generator, times: int) -> float:
         """How many times too large the error of a part is: above 1 there is a mistake."""
-        h = self.steps(where)[-1]
+        longer, h = self.steps(where)[-2:]
         allowed = TOLERANCE * self.length(where) + self.rounding / h
         worst = 0.0
         for _ in range(times):
             v = direction(self.parameters, where, rng)
-            difference, slope, _ = self.look(v, h)
-            error = abs(difference - slope)
+            last = h, *self.look(v, h)
+            error = abs(last[1] - last[2])
+            if error > allowed:
+                error -= self.excuse(v, (longer, *self.look(v, longer)), last)
             worst = max(worst, math.inf if math.isnan(error) else error / allowed)
             if self.exact is not None and worst <= 1:
                 gap, rounding = self.gap(v)
