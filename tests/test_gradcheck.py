@@ -1083,8 +1083,8 @@ def test_sample_of_the_parameters():
     X, Y = data(20, 1)
     report = cr.gradcheck(net, X, Y, max_parameters=100)
     assert report.passed
-    assert (report.n_checked, report.n_parameters) == (100, 1101)
-    assert "random sample of 100 of the parameters" in str(report)
+    assert (report.n_checked, report.n_parameters) == (32, 1101)  # and directions
+    assert "random sample of 32 of the parameters" in str(report)
     for part in report.errors.values():
         assert (~np.isnan(part)).sum() >= min(8, part.size)
     again = cr.gradcheck(net, X, Y, max_parameters=100)

@@ -128,7 +128,9 @@ def gradcheck(
     loss : {"mse"}, MSE, or callable
         A callable loss(output, Y) for PyTorch modules alone.
     max_parameters : int
-        With more parameters than this, differences are taken at a random sample of this many.
+        With more parameters than this, each is held against the reference, but differences are
+        taken along random directions, and of a few parameters (at most this many) alone. The notes
+        of the report say how many directions, and how surely they find a mistake.
     seed : int
         Of that sample, of random directions, and of an estimator that has no `random_state`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ from ..losses import Loss, checked_loss
 from ..network import Network
 from .complex_step import complex_step
 from .differences import Differences, differences, sample
+from .directions import SINGLES, Directions, along_directions
 from .mistakes import Anatomy, diagnose
+from .network_oracles import NetworkOracles
 from .parameters import NetworkParameters
 from .report import BlockCheck, Float32Check, GradientCheck, Place, count, thousands
 from .rounding import DEVIATIONS, Compared, compare
@@ -35,6 +37,7 @@ class _Found:
     single: Compared | None
     differences: Differences
     stepped: Array  # by the complex step; NaN where none was taken
+    along: Directions | None  # of a network too large to move each parameter
 
     @property
     def complex_wrong(self) -> Array:
@@ -71,23 +74,28 @@ def check_network(
         single = compare(theta, net, X, Y) if np.dtype(net.dtype) == np.float32 else None
         x, y = (X, Y) if twin.scaling is not None else twin._prepare(X, Y)
         Y64 = np.asarray(twin._prepare(X, Y)[1], np.float64)
-        some = sample(theta, _complex_steps(theta, len(Y64)), seed)
-        found = _Found(
+
+        def cost() -> float:
+            return float(twin.cost(x, y, checked))
+
+        many = theta.size > max_parameters
+        singles = min(max_parameters, SINGLES * len(theta.blocks)) if many else theta.size
+        diffs = differences(
             theta,
-            double,
-            single,
-            differences(
-                theta,
-                lambda: float(twin.cost(x, y, checked)),
-                double.got,
-                sample(theta, max_parameters, seed),
-                largest=float(np.abs(double.true).max()),
-                rounding=DEVIATIONS * double.cost_deviation,
-                trusted=~double.wrong,
-                crosses_kink=lambda p, h: theta.crosses_kink(p, h, double.a),
-            ),
-            complex_step(theta, double.a[0], Y64, some),
+            cost,
+            double.got,
+            sample(theta, singles, seed),
+            largest=float(np.abs(double.true).max()),
+            rounding=DEVIATIONS * double.cost_deviation,
+            trusted=~double.wrong,
+            crosses_kink=lambda p, h: theta.crosses_kink(p, h, double.a),
         )
+        along = _along(theta, cost, double, diffs, Y64, seed) if many else None
+        if along is not None:
+            diffs = along.merged(diffs)
+        some = sample(theta, 0 if many else _complex_steps(theta, len(Y64)), seed)
+        stepped = complex_step(theta, double.a[0], Y64, some)
+        found = _Found(theta, double, single, diffs, stepped, along)
         diagnosis, worst = _verdict(found, Y64)
         blocks = tuple(_blocks(found))
         max_ulp, worst_ulp = _ulp(found)
@@ -120,6 +128,28 @@ def check_network(
         notes=tuple(_notes(found, len(some))),
         worst_ulp=worst_ulp,
         float32=float32,
+    )
+
+
+def _along(
+    theta: NetworkParameters,
+    cost: Callable[[], float],
+    double: Compared,
+    found: Differences,
+    Y: Array,
+    seed: int,
+) -> Directions:
+    """Too many parameters to move each: random directions, through the passes of training."""
+    oracles = NetworkOracles(theta, double.a, Y, double.bound)
+    return along_directions(
+        theta,
+        cost,
+        double.got,
+        rounding=DEVIATIONS * double.cost_deviation,
+        seed=seed,
+        known=double.wrong | found.wrong,
+        reach=oracles.reach,
+        exact=oracles.exact,
     )
 
 
@@ -169,11 +199,15 @@ def _verdict(found: _Found, Y: Array) -> tuple[str, Place]:
         return "", theta.place(_largest(errors, ~np.isnan(errors)), got, right)
     p = _largest(size, among)
     worst = theta.place(p, got, right)
-    anatomy = Anatomy(theta.W, theta.b, theta.activations, double.a[0], Y, theta.loss.reduction)
+    anatomy = None  # of a large network: to simulate a mistake takes a pass for each kind and place
+    if found.along is None:
+        names, reduction = theta.activations, theta.loss.reduction
+        anatomy = Anatomy(theta.W, theta.b, names, double.a[0], Y, reduction)
+    mistake = diagnose(theta, got, right, bad, anatomy, m=len(Y), n_outputs=Y.shape[1])
     return (
         f"{thousands(int(bad.sum()))} of {count(theta.size, 'derivative')} disagree with {judge}."
         f" {worst}: backpropagation gives {got[p]:.9g} instead of {right[p]:.9g}."
-        f" {diagnose(theta, got, right, bad, anatomy)}"
+        f" {mistake}"
     ).strip(), worst
 
 
@@ -208,7 +242,9 @@ def _float32(theta: NetworkParameters, single: Compared) -> Float32Check:
 
 def _notes(found: _Found, steps: int) -> Iterator[str]:
     theta, got = found.theta, found.double.got
-    if steps < theta.size:
+    if found.along is not None:
+        yield from found.along.notes
+    elif steps < theta.size:
         yield f"Complex step at a random sample of {thousands(steps)} of the parameters."
     if got.any() and not found.double.wrong.any():
         for l in range(1, theta.L + 1):
@@ -225,7 +261,7 @@ def _blocks(found: _Found) -> list[BlockCheck]:
     wrong = diffs.wrong | double.wrong | found.complex_wrong
     if single is not None:
         wrong = wrong | single.wrong
-    far, checks = found.far(), []
+    far, along, checks = found.far(), found.along, []
     for block in theta.blocks:
         here = block.where
         seen = diffs.errors[here][~np.isnan(diffs.errors[here])]
@@ -250,7 +286,8 @@ def _blocks(found: _Found) -> list[BlockCheck]:
                 ),
                 reference_error=float(np.abs(double.got - double.true)[here].max()) / largest,
                 float32_error=float32_error,
-                passed=not wrong[here].any(),
+                direction_error=along.error(block) if along is not None else None,
+                passed=not (wrong[here].any() or (along is not None and along.wrong(block))),
                 step=diffs.step(block),
             )
         )

@@ -75,6 +75,9 @@ class BlockCheck:
         The largest distance from the reference divided by the block's largest derivative: of
         backpropagation in float64, and of a float32 network's own gradient. None where there is no
         reference, or no float32.
+    direction_error
+        The largest |difference - g . v| / |g| along random directions v of this block; None where
+        none were needed or none could be held.
     passed
         Whether all is well in this block.
     step
@@ -92,6 +95,7 @@ class BlockCheck:
     complex_error: float | None = None
     reference_error: float | None = None
     float32_error: float | None = None
+    direction_error: float | None = None
     passed: bool = True
     step: float | None = None
 
@@ -239,6 +243,7 @@ class GradientCheck:
             ("kinks", lambda b: str(b.kinks) if b.kinks else ""),
             ("step h", lambda b: _error(b.step)),
             ("differences", lambda b: f"{b.max_error:.1e}" if b.n_checked else "-"),
+            ("along v", lambda b: _error(b.direction_error)),
             ("complex", lambda b: _error(b.complex_error)),
             ("reference", lambda b: _error(b.reference_error)),
             ("ulp", lambda b: "" if b.ulp is None else _ulp(b.ulp)),

@@ -35,7 +35,7 @@ class Compared:
     a: list[Array]  # of the reference; a[0] = X as the network sees it
     got: Array
     true: Array
-    bound: Array
+    bound: Array  # of their distance
     cost_deviation: float  # of the rounding of the cost
 
     def ratio(self, right: Array | None = None) -> Array:
