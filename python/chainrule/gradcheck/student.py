@@ -147,8 +147,7 @@ def _unlike(widths: Sequence[int]) -> int:
 def _settle(file: StudentFile, data: _Data, seed: int) -> _Setting:
     """Find the layout of params, X and Y with which backprop gets furthest."""
     given = file.own("params", "init", "init_params", "initialize")
-    if data.X is None:
-        data = _own_data(file)
+    data = _own_data(file) if data.X is None else _fitted(file, data)
     best: tuple[float, _Setting, StudentError | None] | None = None
     for setting in _settings(file, given, data):
         rank, error = _trial(file, setting, seed)
@@ -163,6 +162,23 @@ def _settle(file: StudentFile, data: _Data, seed: int) -> _Setting:
             unusable=True,
         )
     return best[1]
+
+
+def _fitted(file: StudentFile, data: _Data) -> _Data:
+    """A table's rows for the header's widths; a target of classes becomes one-hot."""
+    X, Y = data.X, data.Y
+    if X is None or Y is None or file.widths is None:
+        return data
+    n_0, n_L = file.widths[0], file.widths[-1]
+    if Y.shape[1] == 1 < n_L and np.isin(Y, np.arange(n_L)).all():
+        Y = np.eye(n_L)[Y[:, 0].astype(int)]
+    if (X.shape[1], Y.shape[1]) != (n_0, n_L):
+        raise StudentError(
+            f"the table has {count(X.shape[1], 'input')} and {count(Y.shape[1], 'target')}, "
+            f"WIDTHS of {file.name} says {n_0} and {n_L}",
+            unusable=True,
+        )
+    return _Data(X, Y)
 
 
 def _own_data(file: StudentFile) -> _Data:
@@ -259,10 +275,11 @@ def _call(
         if not np.array_equal(old, new):
             new[...] = old
             line = file.line_changing(name)
-            at = f", line {line}, in backprop" if line else ": backprop"
             raise StudentError(
-                f"{file.name}{at} changes {name} in place. It has to leave params, X and Y as they "
-                "are and return the gradient: the step of descent belongs to the caller.",
+                f"{file.name}{f', line {line}' if line else ''}: backprop changes {name} in place.",
+                *file.shown(line),
+                "It has to leave params, X and Y as they are and return the gradient: the step of "
+                "descent belongs to the caller.",
             )
     return Call(value, [part for part, _ in judged], [p for _, p in judged], params.unknown(grads))
 
@@ -416,7 +433,7 @@ def _judged(
     vacuous = not problems and not got.any() and not wrong.any()
     sentence = ""
     if wrong.any():
-        sentence = _diagnosis(parameters, got, found, network)
+        sentence = _diagnosis(parameters, call.parts, got, found, network)
     elif vacuous:
         sentence = (
             "Every derivative is exactly 0, yours and the differences alike: nothing was checked."
@@ -438,7 +455,7 @@ def _judged(
         errors={b.name: parameters.part(found.errors, b) for b in parameters.blocks},
         n_parameters=parameters.size,
         n_checked=sum(b.n_checked for b in blocks),
-        kinks=0,
+        kinks=int(found.kink.sum()),
         seconds=0.0,
         subject="backprop",
         samples=m,
@@ -457,14 +474,18 @@ def _blocks(parameters: Parameters, call: Call, found: Differences) -> Iterator[
             kind="",
             shape=block.array.shape,
             n_checked=len(seen),
-            kinks=0,
+            kinks=int(found.kink[block.where].sum()),
             max_error=float(seen.max(initial=0.0)),
             passed=not problem and not found.wrong[block.where].any(),
         )
 
 
 def _diagnosis(
-    parameters: Parameters, got: Array, found: Differences, network: Found | None
+    parameters: Parameters,
+    parts: list[Array | None],
+    got: Array,
+    found: Differences,
+    network: Found | None,
 ) -> str:
     """In the lecture's order and for the cost of the anatomy, where there is one."""
     unseen = np.isnan(found.numeric)
@@ -472,9 +493,13 @@ def _diagnosis(
         return diagnose(parameters, got, np.where(unseen, got, found.numeric), found.wrong)
     lecture = network.order
     right = np.where(lecture.row(unseen), network.gradient(), lecture.row(found.numeric))
+    # What is still to do is not wrong: nothing is to be read from its zeros.
+    there = np.ones(parameters.size, bool)
+    for block, part in zip(parameters.blocks, parts, strict=True):
+        there[block.where] = part is not None
     return diagnose(
         lecture.parameters,
-        lecture.row(got) / network.factor,
+        np.where(lecture.row(there), lecture.row(got), right) / network.factor,
         right / network.factor,
         lecture.row(found.wrong),
         network.anatomy,

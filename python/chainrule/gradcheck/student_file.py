@@ -15,6 +15,7 @@ import threading
 import types
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ class StudentFile:
         except SyntaxError as error:
             raise StudentError(
                 f"{self.name}, line {error.lineno or 1}: {type(error).__name__}: {error.msg}",
-                *self._shown(error.lineno or 0),
+                *self.shown(error.lineno or 0),
                 unusable=True,
             ) from None
         except ValueError as error:  # zero bytes
@@ -138,7 +139,11 @@ class StudentFile:
                 return value
             for arguments in ((), (self.widths,)):
                 if _takes(value, len(arguments)):
-                    return self.run(lambda f=value, given=arguments: f(*given))  # type: ignore[misc]
+                    try:
+                        return self.run(partial(value, *arguments))
+                    except StudentError as error:
+                        error.unusable = True
+                        raise
         return None
 
     def run(self, action: Callable[[], Any], *, quiet: bool = False) -> Any:
@@ -175,6 +180,8 @@ class StudentFile:
                 frame, number = trace.tb_frame, trace.tb_lineno
             trace = trace.tb_next
         text = " ".join(str(error).split())
+        if "mismatch in its core dimension" in text:
+            text = "the inner sizes of a matrix product differ"
         what = f"{type(error).__name__}: {text}" if text else type(error).__name__
         if isinstance(error, SystemExit):
             what = "the file ends the program here (exit): leave that line out"
@@ -184,12 +191,13 @@ class StudentFile:
         inside = "" if function == "<module>" else f", in {function}"
         return StudentError(
             f"{self.name}, line {number}{inside}: {what}",
-            *self._shown(number),
+            *self.shown(number),
             *self._seen(frame, number),
             line=number,
         )
 
-    def _shown(self, number: int) -> list[str]:
+    def shown(self, number: int) -> list[str]:
+        """A line of the file, as it is quoted."""
         if not 0 < number <= len(self.lines):
             return []
         return ["    " + self.lines[number - 1].strip()[:74]]

@@ -37,7 +37,7 @@ class StudentCheck:
 
 def written(file: StudentFile, run: Run, runs: list[Run]) -> StudentCheck:
     """The report of a run, the first that failed or the first of all."""
-    lines = [_subject(file, run)]
+    lines = textwrap.wrap(_subject(file, run), 80)
     if run.check.n_checked:
         lines += [_method(run, runs), "", *_table(run)]
     lines.append("")
@@ -87,17 +87,18 @@ def _table(run: Run) -> list[str]:
         if run.call.parts[i] is None:
             kind = "MISSING" if "still to do" in problem else "WRONG"
             row = (leaf.name, shape, kind, "", "", "", "")
-        elif not check.n_checked:
-            row = (leaf.name, shape, "unseen", "", "", "", "")
+        elif check.passed:
+            error = f"{check.max_error:.1e}" if check.n_checked else ""
+            row = (leaf.name, shape, "right" if error else "unseen", "", "", "", error)
         else:
             size = np.where(np.isnan(errors), -1.0, errors)
-            p = int(np.argmax(np.where(wrong, size, -2.0) if wrong.any() else size))
+            p = int(np.argmax(np.where(wrong, size, -2.0)))
             index = ", ".join(str(int(n)) for n in np.unravel_index(p, leaf.array.shape))
             at = block.where.start + p
             row = (
                 leaf.name,
                 shape,
-                "right" if check.passed else "WRONG",
+                "WRONG",
                 f"[{index}]",
                 f"{run.got[at] + 0.0:.6g}",
                 f"{run.right[at] + 0.0:.6g}",
@@ -176,6 +177,9 @@ def _next(file: StudentFile, run: Run) -> str:
         )
         if not block.passed and (key := numbered(leaf.name))
     }
+    todo = {key for key, problem in bad.items() if "still to do" in problem}
+    if len(todo) < len(bad):  # what is wrong comes before what is not there yet
+        bad = {key: problem for key, problem in bad.items() if key not in todo}
     if not bad:
         return "the arrays that are wrong, and the lines that make them."
     L = max(key[1] for leaf in run.leaves if (key := numbered(leaf.name)))
@@ -194,4 +198,6 @@ def _next(file: StudentFile, run: Run) -> str:
     if len(kinds) == 2 and not unusable:
         above = "" if l == L else f"; all above layer {l} is right"
         return f"{where}. W{l} and b{l} are both wrong, so look at ({tag}){above}."
+    if ({"W": "b", "b": "W"}[kind], l) in todo:
+        return f"{where}. This is ({tag}); or delta{l} before it, ({'BP1' if l == L else 'BP2'})."
     return f"{where}. This is ({tag})."
