@@ -225,6 +225,51 @@ def test_wrong_lines(check, name):
     assert f"student.py: FAILED, {len(wrong)} of 4 arrays not right" in result.out
 
 
+# What the diagnosis says of them.
+DIAGNOSES = {
+    "no 2": "All derivatives are 0.5 times what they should be. The 2 of the square is missing",
+    "sign": "All derivatives are -1 times what they should be. The sign",
+    "m": "All derivatives are 5 times what they should be. 5 is m",
+    "n_L": "All derivatives are 3 times what they should be. 3 is n_L",
+    "z for a": "z^1 stands for a^1 (BP4)",
+    "no f'": "f' is missing in layer 1 (BP2)",
+    "f' of z": "1 - z^2 stands for f'(z) in layer 1 (BP2)",
+    "1 - a": "1 - a stands for f'(z) in layer 1 (BP2)",
+    "sigmoid'": "f'",
+    "relu'": "f' is that of relu in layer 1 (BP2)",
+    "error, not delta": "the 2/(m n_L) of (BP1) is missing",
+    "mean": "db^2 is 0.2 times what it should be (BP3). 1/5 is 1/m",
+    "first": "Only the first sample counts in db^1 (BP3)",
+    "nothing": "db^1 is 0 (BP3)",
+    "zero": "dW^1 is 0 (BP4)",
+    "tail": "dW^1 is 0 in its last of 2 columns (BP4)",
+    "one sample": "Only the first sample counts in dW^1 (BP4)",
+}
+
+
+@pytest.mark.parametrize("name", DIAGNOSES)
+@pytest.mark.parametrize("way", ["out", "in", "columns"])
+def test_diagnoses(check, name, way):
+    """The mistake is named, however W lies."""
+    pytest.importorskip("chainrule.gradcheck.slips", reason="without mistakes in the equations")
+    what, code, *_ = MISTAKES[name]
+    if way == "out":
+        text = complete(**{what: code})
+    else:  # the same mistake in another layout: rows of the lecture inside, turned at the ends
+        turned = complete(**{what: code}).split("def backprop(params, X, Y):")
+        ends = {
+            "in": ("W1, W2 = W1.T, W2.T", "dW1, dW2 = dW1.T, dW2.T"),
+            "columns": ("X, Y, b1, b2 = X.T, Y.T, b1.ravel(), b2.ravel()",
+                        "db1, db2 = db1[:, None], db2[:, None]"),
+        }[way]  # fmt: skip
+        body = turned[1].replace('params["b2"]\n', f'params["b2"]\n    {ends[0]}\n', 1)
+        body = body.replace("    return cost", f"    {ends[1]}\n    return cost")
+        text = turned[0] + "def backprop(params, X, Y):" + body
+    result = check(text)
+    assert result.code == 1
+    assert DIAGNOSES[name] in flat(result.out)
+
+
 def test_a_mistake_that_shows_with_one_sample_alone(check):
     result = check(complete(dW1="delta1.T @ X * (1 if len(X) > 1 else 2)"))
     assert result.code == 1

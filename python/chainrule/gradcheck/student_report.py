@@ -108,14 +108,12 @@ def _table(run: Run) -> list[str]:
         # From the cost down, as the equations go: a mistake spoils all that comes after it.
         ranked.append(((check.passed, -(key[1] if key else 0), i), row))
     rows += [row for _, row in sorted(ranked, key=lambda one: one[0])]
-    widths = [max(len(row[i]) for row in rows) for i in range(7)]
-    return [
-        "  ".join(
-            f"{cell:{'<' if i < 4 else '>'}{width}}"
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    cells = [
+        [f"{cell:{'<' if i < 4 else '>'}{max(map(len, column))}}" for cell in column]
+        for i, column in enumerate(columns)
     ]
+    return ["  ".join(row).rstrip() for row in zip(*cells, strict=True)]
 
 
 def _notes(file: StudentFile, run: Run, runs: list[Run]) -> list[str]:
