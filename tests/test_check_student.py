@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from chainrule import cli
+from chainrule import check_command, cli
 
 student = importlib.import_module("chainrule.gradcheck.student")
 network_room = importlib.import_module("chainrule.gradcheck.student_network")
@@ -277,6 +277,25 @@ def test_a_mistake_that_shows_with_one_sample_alone(check):
     assert verdicts(result.out)["W1"] == "WRONG"
 
 
+def test_an_array_that_the_forward_pass_leaves_out(check):
+    result = check(complete().replace("X @ W1.T + b1", "X @ W1.T"))
+    assert verdicts(result.out) == {"b1": "WRONG", "W1": "right", "W2": "right", "b2": "right"}
+    assert "The cost does not depend on b1." in result.out
+    assert "Next: the forward pass: is b1 left out there?" in result.out
+
+
+@pytest.mark.parametrize("form", ['grads["b1"]', "grads['db1']", "g['b1']", "db_1", "db1"])
+def test_the_line_is_found_whatever_the_array_is_called(check, form):
+    text = complete().replace(
+        "db1 = delta1.sum(axis=0)", f"grads, g = {{}}, {{}}; db1 = 0\n    {form} = delta1[0]"
+    )
+    result = check(text.replace('"b1": db1', f'"b1": {form}'))
+    line = 1 + [
+        line.startswith(f"    {form} =") for line in Path("student.py").read_text().splitlines()
+    ].index(True)
+    assert f"Next: line {line}: {form} = delta1[0]. This is (BP3)." in result.out
+
+
 def test_the_network_is_found_for_the_diagnosis(monkeypatch, check):
     """The diagnosis gets the network that the file computes, for the cost that it computes."""
     given = []
@@ -528,6 +547,10 @@ def test_what_backprop_does_wrong(check, text, words):
         ),
         (complete() + "\ndef params():\n    return {}\n", "holds no array"),
         (complete() + "\ndef params():\n    return 1 / 0\n", "in params: ZeroDivisionError"),
+        (
+            "def params():\n    return [1.0]\n\n\ndef backprop(params, X, Y):\n    return 0, [0]\n",
+            "does not say the shapes of X and Y",
+        ),
         (complete() + "\ndef data():\n    return 1\n", "X and Y must be two arrays of numbers"),
     ],
 )
@@ -537,6 +560,18 @@ def test_files_that_cannot_be_checked(check, text, words):
     assert result.err.startswith("chainrule: error: ")
     assert result.err.count("\n") == 1
     assert words in result.err
+
+
+def test_picture_of_the_errors(run):
+    pytest.importorskip("matplotlib")
+    if not check_command.PLOTS:
+        pytest.skip("the report has no picture")
+    Path("student.py").write_text(complete(dW1="0 * W1"))
+    assert run("check", "student.py", "--plot", "errors.png").code == 1
+    assert Path("errors.png").read_bytes().startswith(b"\x89PNG")
+    assert run("check", "student.py", "--plot", "errors.png").code == 73
+    assert run("check", "student.py", "--plot", "errors.png", "--force").code == 1
+    assert run("check", "student.py", "--plot", "errors.txt").code == 2
 
 
 def test_wrong_usage(run):

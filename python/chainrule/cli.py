@@ -188,6 +188,7 @@ first steps:
   chainrule predict diabetes.safetensors diabetes         use what was learnt
   chainrule train houses.csv --target price --plot cost.png
   chainrule explain --example                             every number of one step
+  chainrule check --template                              backpropagation to write yourself
 
 packaged tables: {", ".join(tables.PACKAGED)}
 exit codes: 0 done, 1 the gradient check failed, 2 wrong usage, 65 bad data, 66 no input,

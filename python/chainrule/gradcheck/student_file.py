@@ -222,8 +222,9 @@ class StudentFile:
         return next((n for n, text in enumerate(self.lines, 1) if pattern.search(text)), 0)
 
     def line_with(self, name: str) -> int:
-        """The last line that assigns to this name, or 0."""
-        pattern = re.compile(rf"\s*{re.escape(name)}\s*[-+*/]?=(?!=)")
+        """The last line that assigns to this name, or to [...] of something, or 0."""
+        target = rf"\w+{re.escape(name)}" if name.startswith("[") else re.escape(name)
+        pattern = re.compile(rf"\s*{target}\s*[-+*/]?=(?!=)")
         found = [n for n, text in enumerate(self.lines, 1) if pattern.match(text)]
         return found[-1] if found else 0
 

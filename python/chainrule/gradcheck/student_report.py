@@ -137,6 +137,8 @@ def _notes(file: StudentFile, run: Run, runs: list[Run]) -> list[str]:
             "The cost is not that of the network which WIDTHS, ACTIVATIONS and LOSS describe, nor "
             "of one with other activations. If that is not meant, look at the forward pass."
         )
+    if unused := _unused(run):
+        notes.append(f"The cost does not depend on {', '.join(unused)}.")
     passed = [one.m for one in runs if one.passed]
     if not run.passed and 1 in passed and run.m > 1:
         notes.append(
@@ -155,6 +157,15 @@ def _notes(file: StudentFile, run: Run, runs: list[Run]) -> list[str]:
     return notes
 
 
+def _unused(run: Run) -> list[str]:
+    """Arrays with a gradient that is not 0, on which the cost does not depend."""
+    return [
+        block.name
+        for block, check in zip(run.parameters.blocks, run.check.blocks, strict=True)
+        if not check.passed and check.n_checked and not run.right[block.where].any()
+    ]
+
+
 def _down(one: tuple[Leaf, str]) -> int:
     """From the last layer to the first, as the equations go."""
     key = numbered(one[0].name)
@@ -168,6 +179,8 @@ def _next(file: StudentFile, run: Run) -> str:
         wrong = [b.name for b in run.check.blocks if not b.passed and b.n_checked]
         if not wrong:
             return f"line {line}, {name} = ...: ({tag})."
+    if unused := _unused(run):
+        return f"the forward pass: is {' and '.join(unused)} left out there?"
     bad = {
         key: problem
         for leaf, block, problem in zip(
@@ -191,6 +204,7 @@ def _next(file: StudentFile, run: Run) -> str:
         kind = (unusable or sorted(kinds))[0]
         what, tag = f"d{kind}", "BP4" if kind == "W" else "BP3"
         names = [f"d{kind}{l}", f"d{kind}_{l}"]
+        names += [f"[{quote}{one}{quote}]" for one in (f"{kind}{l}", names[0]) for quote in "\"'"]
     at = next((line for name in names if (line := file.line_with(name))), 0)
     where = f"line {at}: {file.lines[at - 1].strip()[:50]}" if at else f"{what} of layer {l}"
     if len(kinds) == 2 and not unusable:

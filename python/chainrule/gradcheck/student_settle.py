@@ -27,6 +27,13 @@ def settle(file: StudentFile, data: Data, seed: int) -> Setting:
             best = rank, setting, error
         if rank == math.inf:
             break
+    if best is None and given is not None:
+        raise StudentError(
+            f"{file.name} does not say the shapes of X and Y: add a line such as "
+            "WIDTHS = [3, 4, 2] (inputs, hidden units, outputs), or a function data() that "
+            "returns X and Y",
+            unusable=True,
+        )
     if best is None:
         raise StudentError(
             f"{file.name} does not say the shapes of params: add a line such as WIDTHS = [3, 4, 2] "
