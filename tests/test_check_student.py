@@ -277,6 +277,12 @@ def test_a_mistake_that_shows_with_one_sample_alone(check):
     assert verdicts(result.out)["W1"] == "WRONG"
 
 
+def test_the_number_of_samples_is_no_width(check):
+    text = complete(db1="delta1.sum(axis=1)").replace("[2, 4, 3]", "[6, 5, 3]")
+    result = check(text)
+    assert "has shape (7,), b1 has (5,): 7 is the number of samples" in flat(result.out)
+
+
 def test_an_array_that_the_forward_pass_leaves_out(check):
     result = check(complete().replace("X @ W1.T + b1", "X @ W1.T"))
     assert verdicts(result.out) == {"b1": "WRONG", "W1": "right", "W2": "right", "b2": "right"}
@@ -594,7 +600,8 @@ def test_prints_of_the_file_pass_through_once(check):
     assert result.out.count("delta1 has") == 1
 
 
-def test_other_files_of_the_folder_are_found(folder, run):
+def test_other_files_of_the_folder_are_found(folder, run, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     (folder / "helper_of_student.py").write_text("def twice(x):\n    return 2 * x\n")
     text = "from helper_of_student import twice\n" + complete(delta2="twice(a2 - Y) / Y.size")
     (folder / "student.py").write_text(text)
