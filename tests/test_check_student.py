@@ -14,6 +14,7 @@ import pytest
 from chainrule import check_command, cli
 
 student = importlib.import_module("chainrule.gradcheck.student")
+student_arrays = importlib.import_module("chainrule.gradcheck.student_arrays")
 network_room = importlib.import_module("chainrule.gradcheck.student_network")
 
 # By the lecture's equations for the template's cost, C = 1/(m n_L) sum (a^2 - y)^2.
@@ -151,6 +152,12 @@ def test_what_is_wrong_comes_before_what_is_to_do(check):
     assert f"Next: line {LINES['delta2']}: delta2" in result.out
 
 
+def test_what_is_wrong_below_comes_before_what_is_to_do_above(check):
+    result = check(filled(**{k: v for k, v in RIGHT.items() if k != "dW2"} | {"db1": "delta1[0]"}))
+    assert verdicts(result.out) == {"W2": "MISSING", "b1": "WRONG", "W1": "right", "b2": "right"}
+    assert f"Next: line {LINES['db1']}: db1 = delta1[0]. This is (BP3)." in result.out
+
+
 def test_equation_filled_in_too_early(check):
     result = check(filled(db2=RIGHT["db2"]))
     assert result.code == 1
@@ -205,6 +212,10 @@ MISTAKES = {
 }
 
 
+# One sample has no sum: there these are right.
+ONLY_SEVERAL = {"m", "mean", "first", "one sample"}
+
+
 @pytest.mark.parametrize("name", MISTAKES)
 def test_wrong_lines(check, name):
     what, code, wrong, tag, words = MISTAKES[name]
@@ -215,6 +226,7 @@ def test_wrong_lines(check, name):
     assert set(seen) == ALL
     said = flat(result.out)
     assert words in said
+    assert ("With 1 sample all is right" in said) == (name in ONLY_SEVERAL)
     # the line to look at is the one that was changed, and so is the equation
     assert f"Next: line {LINES[what]}: {what} = " in said
     assert f"({tag})" in said[said.index("Next:") :]
@@ -400,6 +412,24 @@ def test_layouts(check, way, kind):
 @pytest.mark.parametrize("way", ["out", "in"])
 def test_biases_of_one_row(check, way):
     assert check(network(way, axis="axis=0, keepdims=True")).code == 0
+
+
+def test_the_search_for_the_network_puts_params_back():
+    rng = np.random.default_rng(0)
+    pairs = [(rng.normal(size=(4, 2)), rng.normal(size=4)), (rng.normal(size=(3, 4)), np.ones(3))]
+    params = student_arrays.Params(pairs)
+    before = [np.array(leaf.array) for leaf in params.leaves]
+    found = network_room.order(params.leaves, student_arrays.Convention())
+    X, Y = rng.normal(size=(5, 2)), rng.normal(size=(5, 3))
+
+    def cost():
+        (W1, b1), (W2, b2) = params.made
+        return np.sum((np.tanh(X @ W1.T + b1) @ W2.T + b2 - Y) ** 2)
+
+    seen = network_room.detect(found, cost, X, Y)
+    assert (seen.anatomy.activations, seen.anatomy.reduction) == (["tanh", "identity"], "sum")
+    for leaf, old in zip(params.leaves, before, strict=True):
+        assert np.array_equal(leaf.array, old)
 
 
 @pytest.mark.parametrize("way", FORWARD)
