@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import importlib.util
 import io
 import os
 import re
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import cli, progress, tables
+from chainrule import check_command, cli, progress, tables
 
 QUICK = ["--hidden", "4", "--epochs", "3"]
 
@@ -417,9 +418,13 @@ def test_unseen_label(run, fails):
 def test_check(run, small, monkeypatch):
     result = run("check", small.model, small.table)
     assert (result.code, result.err) == (0, "")
+    # the whole report, and nothing else
+    rows, net = tables.read(small.table), cr.load(small.model)
+    report = cr.gradcheck(net, rows.values[:, :-1], rows.values[:, -1:])
+    assert result.out == f"{report}\n"
     assert "PASSED" in result.out
     failed = SimpleNamespace(passed=False, diagnosis="dW^1 is wrong")
-    monkeypatch.setattr(cli, "gradcheck", lambda *_, **__: failed)
+    monkeypatch.setattr(check_command, "gradcheck", lambda *_, **__: failed)
     assert run("check", small.model, small.table).code == 1
 
 
@@ -431,7 +436,7 @@ def test_check_leaves_the_number_of_threads(run, small):
 
 def test_failed_check_at_the_end_of_a_training(run, small, monkeypatch):
     failed = SimpleNamespace(passed=False, diagnosis="dW^1 is wrong")
-    monkeypatch.setattr(cli, "gradcheck", lambda *_, **__: failed)
+    monkeypatch.setattr(check_command, "gradcheck", lambda *_, **__: failed)
     result = run("train", "small.csv", "--target", "y", *QUICK)
     assert result.code == 1
     assert topics(result.out)["gradients"] == "FAILED: dW^1 is wrong"
@@ -439,11 +444,11 @@ def test_failed_check_at_the_end_of_a_training(run, small, monkeypatch):
 
 def test_check_uses_rows_of_the_whole_table(monkeypatch):
     seen = []
-    monkeypatch.setattr(cli, "gradcheck", lambda net, X, Y, **_: seen.append((X, Y)))
+    monkeypatch.setattr(check_command, "gradcheck", lambda net, X, Y, **_: seen.append((X, Y)))
     net = cr.Network([cr.Dense(1)], n_inputs=1)
     for m in (1, 255, 256, 257, 10_000):
         X = np.arange(m, dtype=float).reshape(-1, 1)
-        cli._gradcheck(net, X, X + 1)
+        check_command.check_rows(net, X, X + 1)
         rows, Y = seen.pop()
         assert len(np.unique(rows)) == len(rows) == min(m, 256)
         assert (rows[0], rows[-1]) == (0, m - 1)
@@ -537,6 +542,7 @@ def test_help(run):
         assert result.code == 0
         assert max(map(len, result.out.splitlines())) <= 100
     assert "--target" in run("train", "--help").out
+    assert "--template" in run("check", "--help").out
 
 
 # --- wrong usage: 2 -------------------------------------------------------------------------------
@@ -618,9 +624,9 @@ def test_target_is_needed(fails):
 
 def test_missing_extras(fails, monkeypatch):
     write_table("t.csv")
-    find = cli.importlib.util.find_spec
+    find = importlib.util.find_spec
     monkeypatch.setattr(
-        cli.importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name)
+        importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name)
     )
     fails(2, ["train", "diabetes", "--plot", "p.png"], 'pip install "chainrule[plot]"')
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)

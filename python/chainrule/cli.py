@@ -7,7 +7,6 @@ program may want to read goes to stdout, everything else to stderr.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import math
 import re
 import shlex
@@ -25,8 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import explain_command, plot, tables
+from . import check_command, explain_command, plot, tables
 from ._core import __version__
+from .check_command import check_rows
 from .commandline import (
     CHECK_FAILED,
     DATA,
@@ -49,6 +49,7 @@ from .commandline import (
     may_replace,
     note,
     output_path,
+    picture_path,
     put,
     reading,
     real_option,
@@ -58,7 +59,7 @@ from .commandline import (
     writing,
 )
 from .errors import DivergedError, FormatError
-from .gradcheck import GradientCheck, gradcheck
+from .gradcheck import GradientCheck
 from .history import History
 from .layers import ACTIVATIONS, MAX_UNITS, Dense
 from .modelfile import load
@@ -88,7 +89,6 @@ EPOCHS = {"regression": 40, "classification": 100}
 LEAST_STEPS = 480  # a small table makes few steps per epoch
 MOST_CLASSES, ROWS_PER_CLASS = 20, 5
 USELESS_COST = 100.0  # in standardised units, where the answer 0 for every row costs 1
-CHECKED_ROWS, CHECK_SECONDS = 256, 6.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -196,6 +196,7 @@ first steps:
   chainrule predict diabetes.safetensors diabetes         use what was learnt
   chainrule train houses.csv --target price --plot cost.png
   chainrule explain --example                             every number of one step
+  chainrule check --template                              backpropagation to write yourself
 
 packaged tables: {", ".join(tables.PACKAGED)}
 exit codes: 0 done, 1 the gradient check failed, 2 wrong usage, 65 bad data, 66 no input,
@@ -207,7 +208,7 @@ environment: CHAINRULE_ISA (instruction set), OMP_NUM_THREADS""",
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_train(commands)
     _add_predict(commands)
-    _add_check(commands)
+    check_command.add(commands)
     explain_command.add(commands)
     add_command(commands, "info", _info, "print version, instruction sets, threads, compiler")
     add_command(commands, "bench", _info, "measure this machine; `chainrule bench --help`")
@@ -304,22 +305,6 @@ calculation, and so is the target if the table has it.""",
     add("--force", action="store_true", help="replace the output file")
 
 
-def _add_check(commands: Any) -> None:
-    add = add_command(
-        commands,
-        "check",
-        _check,
-        "check the derivatives of a model on a table",
-        f"""\
-Compare every derivative of the cost that the compiled core computes for this model on this table
-(at most {CHECKED_ROWS} rows, evenly spread) with finite differences and with the NumPy reference.
-Exit code 0: they agree; 1: they do not.""",
-    ).add_argument
-    add("model", metavar="MODEL", help="file written by `chainrule train`")
-    add("table", metavar="TABLE", help="file, or " + " or ".join(tables.PACKAGED))
-    add("--threads", metavar="N", type=whole_option(1), help="default: one per core")
-
-
 # --- commands -------------------------------------------------------------------------------------
 
 
@@ -374,7 +359,7 @@ def _train(options: argparse.Namespace) -> int:
         judged, where = (held, "") if held.size else (train, " on the training rows")
         say("result", _score(net.predict(X[judged]), Y[judged], classes, target) + where)
         say("speed", f"{short(history.rows_per_second)} rows/s, {history.seconds:.2g} s")
-        check = _gradcheck(net, X[train], Y[train])
+        check = check_rows(net, X[train], Y[train])
     say("gradients", _verdict(check))
     say("files", ", ".join(str(f) for f in (model, picture) if f))
     say("next", shlex.join(["chainrule", "predict", str(model), options.table]))
@@ -386,7 +371,7 @@ def _outputs(
 ) -> tuple[Path, Path | None]:
     """Return where the model and the picture go, both checked."""
     model = output_path("--output", options.output or _default_name(options.table), options)
-    picture = _picture(options)
+    picture = picture_path(options)
     if picture == model:
         raise Failure(USAGE, f"arguments --output and --plot: both are {model}")
     may_replace(
@@ -524,22 +509,6 @@ def _predict(options: argparse.Namespace) -> int:
     return OK
 
 
-def _check(options: argparse.Namespace) -> int:
-    net, known = load_model(options.model)
-    if known is None:
-        raise FormatError(
-            f"{options.model}: it does not name its columns and its target (was it written by "
-            "chainrule train?); chainrule.gradcheck checks it in Python"
-        )
-    with reading():
-        table = tables.read(options.table, known.columns, [known.target])
-    Y = encode(table, known.target, known.classes)
-    with data_errors(options.table):
-        report = _gradcheck(net, table.values, Y)
-    put(str(report))
-    return OK if report.passed else CHECK_FAILED
-
-
 def _info(options: argparse.Namespace) -> int:
     put(str(info()))
     return OK
@@ -657,19 +626,6 @@ def _verdict(check: GradientCheck) -> str:
     )
 
 
-def _gradcheck(net: Network, X: Matrix, Y: Matrix) -> GradientCheck:
-    """Check the derivatives on at most CHECKED_ROWS rows, evenly spread, in some seconds.
-
-    A difference of the cost is two passes, each of about 2 P m operations after m n_0 numbers are
-    standardised.
-    """
-    m = min(len(X), CHECKED_ROWS)
-    rows = np.linspace(0, len(X) - 1, m).astype(np.int64)
-    seconds = 2 * (5e-5 + 2 * net.n_parameters * m / 2e10 + 2e-9 * m * net.n[0])
-    most = max(200, int(CHECK_SECONDS / seconds))
-    return gradcheck(net, X[rows], Y[rows], max_parameters=most)
-
-
 def _lines(answer: Any, known: Description) -> Iterator[str]:
     """Yield the lines of a CSV file with the predictions; a number reads back as the same bits."""
     if known.classes is not None:
@@ -698,18 +654,6 @@ def _cell(text: str) -> str:
 
 def _default_name(table: str) -> str:
     return f"{Path(table).stem}.safetensors"
-
-
-def _picture(options: argparse.Namespace) -> Path | None:
-    if options.plot is None:
-        return None
-    path = output_path("--plot", options.plot, options)
-    if path.suffix.lower() not in {".png", ".svg", ".pdf"}:
-        raise Failure(USAGE, f"argument --plot: got {show(options.plot)}, allowed is a name that "
-                      "ends in .png, .svg or .pdf")  # fmt: skip
-    if importlib.util.find_spec("matplotlib") is None:
-        raise Failure(USAGE, 'argument --plot: needs matplotlib: pip install "chainrule[plot]"')
-    return path
 
 
 def _is_model_of(path: Path, inputs: tuple[str, ...], target: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib.util
 import os
 import re
 import secrets
@@ -245,6 +246,19 @@ def output_path(flag: str, name: str, options: argparse.Namespace) -> Path:
         reason = f"cannot be made: {error.strerror}"
     if reason:
         raise Failure(CANNOT_CREATE, f"argument {flag}: {name} {reason}")
+    return path
+
+
+def picture_path(options: argparse.Namespace) -> Path | None:
+    """Where --plot goes, checked; None without it."""
+    if options.plot is None:
+        return None
+    path = output_path("--plot", options.plot, options)
+    if path.suffix.lower() not in {".png", ".svg", ".pdf"}:
+        raise Failure(USAGE, f"argument --plot: got {show(options.plot)}, allowed is a name that "
+                      "ends in .png, .svg or .pdf")  # fmt: skip
+    if importlib.util.find_spec("matplotlib") is None:
+        raise Failure(USAGE, 'argument --plot: needs matplotlib: pip install "chainrule[plot]"')
     return path
 
 
