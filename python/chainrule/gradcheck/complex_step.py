@@ -22,8 +22,8 @@ H = 1e-30  # h^2 is nothing beside 1, so there is no truncation
 def complex_step(theta: NetworkParameters, X: Array, Y: Array, chosen: NDArray[np.intp]) -> Array:
     """The derivatives at the chosen places, NaN elsewhere and where a relu unit is at its kink.
 
-    X (m, n_0) and Y (m, n_L) are in float64. A parameter of layer l moves one column of z^l by ih times what it is multiplied with; from
-    there on the reference runs forward.
+    X (m, n_0) and Y (m, n_L) are in float64. A parameter of layer l moves one column of z^l by ih
+    times what it is multiplied with; from there on the reference runs forward.
     """
     derivatives = np.full(theta.size, np.nan)
     z, a = reference.forward(theta.W, theta.b, theta.activations, X)
