@@ -480,6 +480,21 @@ def test_complex_steps_are_those_of_the_reference(name, reduction):
     np.testing.assert_allclose(found[some], right[some], rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["silu", "gelu", "tanh", "softplus"])
+def test_no_complex_step_is_taken_where_h_squared_switches_a_unit(name):
+    """A row of zeros, biases 0: the relu units above have z = 0 exactly, and (ih)^2 is not 0."""
+    for seed in range(10):
+        net = cr.Network(
+            [cr.Dense(4, name), cr.Dense(3, "relu"), cr.Dense(2)], 3, dtype="float64", seed=seed
+        )
+        X, Y = data(3, 2)
+        X[1] = 0
+        report = cr.gradcheck(net, X, Y)
+        assert report.passed, str(report)
+        assert report.max_ulp < 100
+        assert (report.kinks > 0) is (name != "softplus")
+
+
 def test_complex_steps_at_all_parameters_or_a_sample(monkeypatch):
     net = network(("tanh", "identity"), (16, 1), 26)  # 449 parameters
     X, Y = data(26, 1)
