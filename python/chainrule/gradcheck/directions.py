@@ -159,7 +159,7 @@ def along_directions(
     parameters
         Their arrays are what `cost()` reads; they are moved and put back, bit for bit.
     rounding
-        What rounding may do to the cost (see `measured_rounding`).
+        What rounding may do to the cost (see `DEVIATIONS` and `cost_deviation`).
     known
         Which derivatives are known to be wrong: in their blocks no others are looked for.
     reach

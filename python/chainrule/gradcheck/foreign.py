@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .differences import Differences, differences, sample
+from .directions import SINGLES, Directions, along_directions
 from .mistakes import diagnose
 from .parameters import Parameters
 from .report import BlockCheck, GradientCheck, count, thousands
@@ -60,7 +61,9 @@ def check_foreign(
     """Hold the gradient against central differences of the cost."""
     parameters, got = target.parameters, target.got
     with np.errstate(all="ignore"):  # a number that is not finite fails every comparison
-        chosen = sample(parameters, max_parameters, seed)
+        many = parameters.size > max_parameters
+        singles = min(max_parameters, SINGLES * len(parameters.blocks)) if many else parameters.size
+        chosen = sample(parameters, singles, seed)
         deviation = cost_deviation(parameters, target.cost, seed)
         finite = np.abs(got[np.isfinite(got)])
         largest = float(finite.max(initial=0.0))
@@ -69,10 +72,13 @@ def check_foreign(
         if seen and not largest / 2 <= seen <= 2 * largest:
             # The tolerance goes with the largest derivative, and the gradient told a wrong one.
             found = _compare(target, chosen, deviation, seen)
+        along = _along(target, found, deviation, seed) if many else None
+        if along is not None:
+            found = _merged(along, found)
         diagnosis, p = _verdict(target, found)
         notes = _notes(target, found, deviation)
     errors = {block.name: parameters.part(found.errors, block) for block in parameters.blocks}
-    blocks = tuple(_blocks(parameters, found))
+    blocks = tuple(_blocks(parameters, found, along))
     return GradientCheck(
         passed=not diagnosis,
         diagnosis=diagnosis,
@@ -91,7 +97,7 @@ def check_foreign(
             f"The gradient that {target.source} gives is held against",
             "  differences  (C(theta + h) - C(theta - h)) / 2h of the cost; allowed 1e-06.",
         ),
-        notes=(*target.notes, *notes),
+        notes=(*target.notes, *(along.notes if along is not None else ()), *notes),
     )
 
 
@@ -113,6 +119,26 @@ def _compare(target: Foreign, chosen: NDArray[np.intp], deviation: float, larges
         rounding=scale * rounding,
     )
     return _Found(found, found.numeric / scale, rounding / found.steps)
+
+
+def _along(target: Foreign, found: _Found, deviation: float, seed: int) -> Directions:
+    """Too many parameters to move each: random directions."""
+    return along_directions(
+        target.parameters,
+        target.cost,
+        target.got,
+        rounding=DEVIATIONS * deviation,
+        seed=seed,
+        known=found.wrong,
+    )
+
+
+def _merged(along: Directions, found: _Found) -> _Found:
+    singly = found.differences
+    merged = along.merged(
+        Differences(found.numeric, found.errors, found.wrong, found.kink, singly.steps)
+    )
+    return _Found(merged, merged.numeric, found.allowed)
 
 
 def _verdict(target: Foreign, found: _Found) -> tuple[str, int]:
@@ -198,7 +224,7 @@ def _largest(errors: Array, among: Array) -> int:
     return int(np.argmax(np.where(among, np.where(np.isnan(errors), np.inf, errors), -1.0)))
 
 
-def _blocks(parameters: Parameters, found: _Found) -> list[BlockCheck]:
+def _blocks(parameters: Parameters, found: _Found, along: Directions | None) -> list[BlockCheck]:
     checks = []
     for block in parameters.blocks:
         errors = found.errors[block.where]
@@ -212,7 +238,10 @@ def _blocks(parameters: Parameters, found: _Found) -> list[BlockCheck]:
                 n_checked=len(seen),
                 kinks=int(found.kink[block.where].sum()),
                 max_error=float(seen.max(initial=0.0)),
-                passed=not found.wrong[block.where].any(),
+                direction_error=along.error(block) if along is not None else None,
+                passed=not (
+                    found.wrong[block.where].any() or (along is not None and along.wrong(block))
+                ),
                 step=found.differences.step(block),
             )
         )
