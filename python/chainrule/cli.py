@@ -1,4 +1,4 @@
-"""The command line: train, predict, check, explain, info, bench; `main` is the command `chainrule`.
+"""The command line: `main` is the command `chainrule`.
 
 Errors are one line on stderr and an exit code, never a traceback (except with --debug). What a
 program may want to read goes to stdout, everything else to stderr.
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import explain_command, plot, tables
+from . import explain_command, plot, selftest_command, tables
 from ._core import __version__
 from .commandline import (
     CHECK_FAILED,
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 done, 1 the gradient check failed, 2 wrong usage, 65 bad data, 66 no input,
+        Exit code: 0 done, 1 a check failed, 2 wrong usage, 65 bad data, 66 no input,
         70 internal error, 73 cannot create a file, 74 input or output failed, 130 interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -190,7 +190,7 @@ first steps:
   chainrule explain --example                             every number of one step
 
 packaged tables: {", ".join(tables.PACKAGED)}
-exit codes: 0 done, 1 the gradient check failed, 2 wrong usage, 65 bad data, 66 no input,
+exit codes: 0 done, 1 a check failed, 2 wrong usage, 65 bad data, 66 no input,
 70 internal error, 73 cannot create a file, 74 input or output failed, 130 interrupted
 environment: CHAINRULE_ISA (instruction set), OMP_NUM_THREADS""",
     )
@@ -201,6 +201,7 @@ environment: CHAINRULE_ISA (instruction set), OMP_NUM_THREADS""",
     _add_predict(commands)
     _add_check(commands)
     explain_command.add(commands)
+    selftest_command.add(commands)
     add_command(commands, "info", _info, "print version, instruction sets, threads, compiler")
     add_command(commands, "bench", _info, "measure this machine; `chainrule bench --help`")
     return parser
