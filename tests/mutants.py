@@ -205,7 +205,9 @@ def main() -> int:
     parser.add_argument("--only", metavar="N,N", help="numbers of mutants, from 1")
     parser.add_argument("--list", action="store_true", help="print the mutants and stop")
     options = parser.parse_args()
-    numbers = [int(n) for n in options.only.split(",")] if options.only else range(1, len(MUTANTS) + 1)
+    numbers = (
+        [int(n) for n in options.only.split(",")] if options.only else range(1, len(MUTANTS) + 1)
+    )
     chosen = [(n, MUTANTS[n - 1]) for n in numbers]
     if options.list:
         for number, mutant in chosen:
@@ -235,7 +237,10 @@ def main() -> int:
             bad += bool(survived)
             words = verdict if broken else f"killed by {verdict}" if verdict else "SURVIVED"
             seconds = time.perf_counter() - start
-            print(f"{number:>3}  {mutant.file:<22} {mutant.why}\n     {words} ({seconds:.0f} s)", flush=True)
+            print(
+                f"{number:>3}  {mutant.file:<22} {mutant.why}\n     {words} ({seconds:.0f} s)",
+                flush=True,
+            )
             if broken:
                 print(broken)
     print(f"{len(chosen) - bad} of {len(chosen)} mutants killed")

@@ -71,16 +71,18 @@ def cases(seed: int) -> Iterator[Case]:
     rng = np.random.default_rng(seed)
     for k in range(SMALL):
         L = int(rng.integers(1, 5))
-        n = [int(x) for x in rng.choice(WIDTHS, L + 1)]
-        names = [str(f) for f in rng.choice(ACTIVATIONS, L)]
-        names[int(rng.integers(L))] = ACTIVATIONS[k % len(ACTIVATIONS)]
+        widths = [int(x) for x in rng.choice(WIDTHS, L + 1)]
+        chosen = [str(f) for f in rng.choice(ACTIVATIONS, L)]
+        chosen[int(rng.integers(L))] = ACTIVATIONS[k % len(ACTIVATIONS)]
         if k % 8 == 3:
-            n[0] = 1
+            widths[0] = 1
         if k % 8 == 5:
-            n[-1] = 1
+            widths[-1] = 1
         m = ROWS[k % len(ROWS)]
         for dtype in DTYPES:
-            yield Case(f"network {k}", tuple(n), tuple(names), m, REDUCTIONS[k % 3], dtype, seed + k)
+            yield Case(
+                f"network {k}", tuple(widths), tuple(chosen), m, REDUCTIONS[k % 3], dtype, seed + k
+            )
     for name, n, names, m, dtypes in LARGE:
         for dtype in dtypes:
             yield Case(name, n, names, m, "mean", dtype, seed)
@@ -101,6 +103,6 @@ LARGE: tuple[tuple[str, tuple[int, ...], tuple[str, ...], int, tuple[str, ...]],
     ("many units", (1, 2101, 1), ("relu", "identity"), 1100, ("float64",)),
     ("many units", (3, 4203, 2), ("tanh", "identity"), 33, ("float32",)),
     # More than 5 MB of theta: layer by layer, sums in several passes.
-    ("wide layers", (403, 901, 384, 3), ("tanh", "relu", "identity"), 33, ("float64",)),
-    ("wide layers", (501, 1353, 507, 3), ("relu", "silu", "identity"), 33, ("float32",)),
+    ("wide layers", (403, 901, 384, 3), ("tanh", "relu", "identity"), 17, ("float64",)),
+    ("wide layers", (501, 1353, 507, 3), ("relu", "silu", "identity"), 17, ("float32",)),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ def check_training(seed: int, isa: str, threads: tuple[int, ...], ledger: Ledger
             case = Case(f"training {number}", n, names, m, REDUCTIONS[number % 3], dtype, seed)
             net = case.network()
             X, Y = case.data()
-            W, b = ([None, *(np.array(p, np.float64) for p in x)] for x in (net.W, net.b))
+            W, b = (reference_lists(x) for x in (net.W, net.b))
             wide = X.astype(np.float64), Y.astype(np.float64)
             start = net.gradient(X, Y, case.loss).theta
             rate = float(np.float32(0.02 / float(np.abs(start).max())))
@@ -105,6 +105,11 @@ def check_training(seed: int, isa: str, threads: tuple[int, ...], ledger: Ledger
                 far = np.abs(twin.theta - right).max() / np.abs(right).max()
                 far_cost = np.max(np.abs(np.array(history.cost) / np.array(costs) - 1))
                 ledger.enter("fit", max(far, far_cost), TRAINED[dtype], where)
+
+
+def reference_lists(arrays: Iterable[Array]) -> list[Any]:
+    """Copies in float64, numbered from 1."""
+    return [None, *(np.array(part, np.float64) for part in arrays)]
 
 
 def _order(seed: int, m: int) -> Callable[[int], Array]:

@@ -24,7 +24,10 @@ def wrong_gradients(anatomy: Anatomy) -> Iterator[tuple[str, list[Any], list[Any
     L, (m, n_L) = len(W) - 1, Y.shape
 
     def scaled(factor: float) -> tuple[list[Any], list[Any]]:
-        return [None, *(factor * g for g in right_W[1:])], [None, *(factor * g for g in right_b[1:])]
+        return [None, *(factor * g for g in right_W[1:])], [
+            None,
+            *(factor * g for g in right_b[1:]),
+        ]
 
     for name, factor in (("factor 2", 2), ("factor 1/2", 0.5), ("factor m", m), ("sign", -1)):
         yield name, *scaled(factor)
@@ -68,8 +71,8 @@ def check_mistakes(seed: int, ledger: Ledger) -> None:
     for l in range(1, net.L + 1):
         net.b[l] = rng.uniform(-1, 1, net.n[l])
     X, Y = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
-    lists: list[list[Any]] = [[None, *(np.array(p) for p in x)] for x in (net.W, net.b)]
-    anatomy = Anatomy(*lists, [layer.activation for layer in net.layers], X, Y)
+    W, b = ([None, *(np.array(p) for p in x)] for x in (net.W, net.b))
+    anatomy = Anatomy(W, b, [layer.activation for layer in net.layers], X, Y)
     for name, dW, db in wrong_gradients(anatomy):
         planted: Any = Planted(net, dW, db)
         report = check_network(planted, X, Y, MSE(), max_parameters=20_000, seed=seed)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..network import Network
 from ..optimizers import SGD
 from ..runtime import set_isa, set_num_threads
+from ..trace import Trace
 from ..training import Trainer
 from .cases import Case
 from .equations import check_equations
@@ -19,6 +20,7 @@ from .ledger import Ledger
 Array = NDArray[Any]
 
 MOMENTUM = 0.75
+LARGE = 1 << 18  # parameters; larger networks are tried on two numbers of threads only
 NOT_FUSED = "baseline"  # no fused multiply-add: every product rounds by itself
 
 
@@ -34,51 +36,60 @@ def check_case(case: Case, isas: tuple[str, ...], threads: tuple[int, ...], ledg
     """Enter what is found with one network on all settings."""
     net = case.network()
     X, Y = case.data()
+    counts = threads if case.n_parameters <= LARGE else threads[:2]
     first: Seen | None = None  # on an instruction set with fused multiply-add
     for isa in isas:
         set_isa(isa)
         trace = net.trace(X, Y, case.loss)
-        traced = {
-            "gradient": np.concatenate([part.ravel() for part in _theta_order(trace)]),
-            "cost": np.array(trace.cost),
-            "output": trace.a[net.L],
-        }
-        before: Seen | None = None
-        for count in threads:
+        traced = _bits_of(trace)
+        before: Seen | None = None  # on the first number of threads
+        for count in counts:
             set_num_threads(count)
-            plural = "" if count == 1 else "s"
-            where = f"{isa}, {count} thread{plural}, {case}"
+            where = f"{isa}, {count} thread{'' if count == 1 else 's'}, {case}"
             seen = Seen(where, _run(net, X, Y, case))
-            bits = seen.bits
-            if before is None:
-                # The trace goes layer by layer, on one thread. What the other ways give is held
-                # against it in every bit, so what is true of it is true of them.
-                check_equations(trace, case.dtype, where, ledger)
-                for name, right in traced.items():
-                    ledger.same_bits("ways", bits[name], right, f"{where}: {name}, trace")
-                ledger.same_bits("ways", bits["cost pass"], traced["cost"], f"{where}: cost pass")
-                check_rows(net, X, bits["output"], where, ledger)
-                check_step(bits, case, where, ledger)
-            else:
+            if before is not None:
                 _compare("threads", seen, before, ledger)
-            before = before or seen
-        if isa != NOT_FUSED and before is not None:
-            if first is not None:
-                _compare("sets", before, first, ledger)
-            first = first or before
+                continue
+            before = seen
+            bits = seen.bits
+            # The trace goes layer by layer. What other ways give is held against it in every bit,
+            # so that what is true of it is true of them.
+            for name in ("gradient", "cost", "output"):
+                ledger.same_bits("ways", bits[name], traced[name], f"{where}: {name} and trace")
+            for name in ("cost pass", "cost 1"):
+                ledger.same_bits("ways", bits[name], traced["cost"], f"{where}: {name} and trace")
+            check_rows(net, X, bits["output"], where, ledger)
+            fused = isa != NOT_FUSED
+            same = first is not None and fused
+            if same and first is not None:
+                all_of_it = Seen(where, traced | bits)
+                same = _compare("sets", all_of_it, first, ledger)
+            # The same bits are as right as they were on the other instruction set.
+            if not same:
+                check_equations(trace, case.dtype, where, ledger)
+                check_step(bits, case, where, ledger)
+            if fused and first is None:
+                first = Seen(where, traced | bits)
 
 
-def _theta_order(trace: Any) -> list[Array]:
-    """dW and db in the order of theta: W^l stands with one row for each input, then b^l."""
-    parts: list[Array] = []
+def _bits_of(trace: Trace) -> dict[str, Array]:
+    """Everything in a trace, by name."""
+    parts: list[Array] = []  # of theta: W^l stands with one row for each input, then b^l
     for dW, db in zip(trace.dW, trace.db, strict=True):
-        parts += [dW.T, db]
-    return parts
+        parts += [dW.T.ravel(), db]
+    bits = {"gradient": np.concatenate(parts), "cost": np.array(trace.cost)}
+    for symbol, arrays in (("z", trace.z), ("a", trace.a), ("delta", trace.delta)):
+        bits |= {f"{symbol}, part {i}": array for i, array in enumerate(arrays)}
+    return bits | {"output": trace.a[trace.L]}
 
 
-def _compare(claim: str, one: Seen, other: Seen, ledger: Ledger) -> None:
-    for name, value in one.bits.items():
+def _compare(claim: str, one: Seen, other: Seen, ledger: Ledger) -> bool:
+    """Whether all numbers have the same bits."""
+    same = [
         ledger.same_bits(claim, value, other.bits[name], f"{one.where}: {name}")
+        for name, value in one.bits.items()
+    ]
+    return all(same)
 
 
 def _run(net: Network, X: Array, Y: Array, case: Case) -> dict[str, Array]:
@@ -96,7 +107,9 @@ def _run(net: Network, X: Array, Y: Array, case: Case) -> dict[str, Array]:
         "theta 0": twin.theta.copy(),
     }
     for step in (1, 2):
-        bits[f"gradient {step}"] = twin.gradient(X, Y, case.loss).theta
+        if step > 1:
+            gradient = twin.gradient(X, Y, case.loss)
+        bits[f"gradient {step}"] = gradient.theta
         bits[f"cost {step}"] = np.array(trainer.step(X, Y))
         bits[f"theta {step}"] = twin.theta.copy()
         bits[f"velocity {step}"] = trainer.velocity.copy()
@@ -117,7 +130,9 @@ def check_step(bits: dict[str, Array], case: Case, where: str, ledger: Ledger) -
 
     v = np.zeros(len(bits["theta 0"]))
     for step in (1, 2):
-        g, theta = (bits[f"{name}"].astype(np.float64) for name in (f"gradient {step}", f"theta {step - 1}"))
+        g, theta = (
+            bits[f"{name}"].astype(np.float64) for name in (f"gradient {step}", f"theta {step - 1}")
+        )
         new_v = MOMENTUM * v + g
         close(bits[f"velocity {step}"], new_v, np.abs(MOMENTUM * v) + np.abs(g), f"v, step {step}")
         v = bits[f"velocity {step}"].astype(np.float64)
@@ -125,7 +140,6 @@ def check_step(bits: dict[str, Array], case: Case, where: str, ledger: Ledger) -
         close(bits[f"theta {step}"], theta - rate * v, size, f"theta, step {step}")
     theta, g = (bits[name].astype(np.float64) for name in ("theta 0", "gradient"))
     close(bits["theta plain"], theta - rate * g, np.abs(theta) + np.abs(rate * g), "no momentum")
-    ledger.same_bits("ways", bits["cost 1"], bits["cost"], f"{where}: cost of a step")
 
 
 def check_rows(net: Network, X: Array, output: Array, where: str, ledger: Ledger) -> None:
