@@ -1,6 +1,6 @@
 """Is the self-test worth anything? Break the C++ core, one line at a time, and see it fail.
 
-    python tests/mutants.py                all of them (some 20 minutes on two cores); `make mutants`
+    python tests/mutants.py                all (some 20 minutes on two cores): `make mutants`
     python tests/mutants.py --only 3,17    those
     python tests/mutants.py --list         what they are
 
@@ -32,9 +32,9 @@ class Mutant:
     """`old`, which occurs once in cpp/`file`, becomes `new`: the mistake that `why` names."""
 
     file: str
+    why: str
     old: str
     new: str
-    why: str
 
     def mutated(self, root: Path = ROOT) -> str:
         text = (root / "cpp" / self.file).read_text(encoding="utf-8")
@@ -46,101 +46,113 @@ class Mutant:
 # fmt: off
 MUTANTS = (
     # A small network: blocks of samples through all layers.
-    Mutant("network.cpp", "ld_, T(1));", "ld_, T(0));", "the row of ones is missing"),
-    Mutant("network.cpp", "static_cast<T>(2.0 / divisor(", "static_cast<T>(1.0 / divisor(",
-           "the 2 of the squared error's derivative is lost"),
-    Mutant("network.cpp", "return 2 * elements;", "return elements;",
-           "the constant of half_mean is wrong"),
-    Mutant("network.cpp", "ld_, panel}, net_.f[l - 1],", "ld_, panel}, net_.f[l],",
-           "f' of the layer above"),
-    Mutant("network.cpp", "desk.z[L] != nullptr ? desk.z[L] + samples.begin", "desk.z[L] != nullptr ? desk.z[L]",
-           "f' at the samples of another thread, last layer"),
-    Mutant("network.cpp", "desk.z[l - 1] != nullptr ? desk.z[l - 1] + samples.begin", "desk.z[l - 1] != nullptr ? desk.z[l - 1]",
-           "f' at the samples of another thread, hidden layers"),
-    Mutant("network.cpp", "if (i > 0) kernels_.add", "if (i > kSampleBlock) kernels_.add",
-           "the second block of samples is lost when threads share blocks"),
-    Mutant("network.cpp", "if (!first) kernels_.add(slot, g, size_);", "",
-           "of a span only the first block counts"),
-    Mutant("network.cpp", "u < std::min(span + of_span, units)", "u < std::min(span + of_span, units - 1)",
-           "the last block of a batch is skipped"),
-    Mutant("network.cpp", "if (span > 0 || !first)", "if (span > 0 || first)",
-           "the first span is added to what is not initialised"),
-    Mutant("network.cpp", "std::min(kSampleBlock, end - i)}", "std::min(kSampleBlock - 1, end - i)}",
-           "the last sample of a block is skipped"),
-    Mutant("network.cpp", "g + net_.layout.W(l) + mine.begin * n_out", "g + net_.layout.W(l)",
-           "all threads write to the first thread's share of dW"),
-    Mutant("network.cpp", "share(n_in + 1, 1, part, parts)", "share(n_in, 1, part, parts)",
-           "nobody computes db"),
-    Mutant("network.cpp", "for (int l = net_.L(); l > 1; --l)", "for (int l = net_.L(); l > 2; --l)",
-           "delta^1 is a stale one"),
-    Mutant("network.cpp", "net_.f[L] == Activation::identity) return;",
-           "net_.f[L] != Activation::sigmoid) return;", "f' is missing in (BP1) but for sigmoid"),
-    Mutant("network.cpp", "sum += block;", "sum = block;", "the cost is that of the last block"),
-    Mutant("network.hpp", "add_slots(rows, from == 0, mine)", "add_slots(rows, true, mine)",
-           "only the last round of rows counts"),
-    Mutant("network.hpp", "finish(mine.begin, g + mine.begin, mine.size())",
-           "finish(mine.begin, g, mine.size())", "every thread updates with the first one's share"),
-    Mutant("network.hpp", "const bool last = from + round_ >= batch.m;",
-           "const bool last = from + round_ > batch.m;", "no update after whole rounds of rows"),
+    Mutant("network.cpp", "the row of ones is missing",
+           "ld_, T(1));", "ld_, T(0));"),
+    Mutant("network.cpp", "the 2 of the squared error's derivative is lost",
+           "static_cast<T>(2.0 / divisor(", "static_cast<T>(1.0 / divisor("),
+    Mutant("network.cpp", "the constant of half_mean is wrong",
+           "return 2 * elements;", "return elements;"),
+    Mutant("network.cpp", "f' of the layer above",
+           "ld_, panel}, net_.f[l - 1],", "ld_, panel}, net_.f[l],"),
+    Mutant("network.cpp", "f' at the samples of another thread, last layer",
+           "desk.z[L] != nullptr ? desk.z[L] + samples.begin", "desk.z[L] != nullptr ? desk.z[L]"),
+    Mutant("network.cpp", "f' at the samples of another thread, hidden layers",
+           "desk.z[l - 1] != nullptr ? desk.z[l - 1] + samples.begin",
+           "desk.z[l - 1] != nullptr ? desk.z[l - 1]"),
+    Mutant("network.cpp", "the second block of samples is lost when threads share blocks",
+           "if (i > 0) kernels_.add", "if (i > kSampleBlock) kernels_.add"),
+    Mutant("network.cpp", "of a span only the first block counts",
+           "if (!first) kernels_.add(slot, g, size_);", ""),
+    Mutant("network.cpp", "the last block of a batch is skipped",
+           "u < std::min(span + of_span, units)", "u < std::min(span + of_span, units - 1)"),
+    Mutant("network.cpp", "the first span is added to what is not initialised",
+           "if (span > 0 || !first)", "if (span > 0 || first)"),
+    Mutant("network.cpp", "the last sample of a block is skipped",
+           "std::min(kSampleBlock, end - i)}", "std::min(kSampleBlock - 1, end - i)}"),
+    Mutant("network.cpp", "all threads write to the first thread's share of dW",
+           "g + net_.layout.W(l) + mine.begin * n_out", "g + net_.layout.W(l)"),
+    Mutant("network.cpp", "nobody computes db",
+           "share(n_in + 1, 1, part, parts)", "share(n_in, 1, part, parts)"),
+    Mutant("network.cpp", "delta^1 is a stale one",
+           "for (int l = net_.L(); l > 1; --l)", "for (int l = net_.L(); l > 2; --l)"),
+    Mutant("network.cpp", "f' is missing in (BP1) but for sigmoid",
+           "net_.f[L] == Activation::identity) return;",
+           "net_.f[L] != Activation::sigmoid) return;"),
+    Mutant("network.cpp", "the cost is that of the last block",
+           "sum += block;", "sum = block;"),
+    Mutant("network.hpp", "only the last round of rows counts",
+           "add_slots(rows, from == 0, mine)", "add_slots(rows, true, mine)"),
+    Mutant("network.hpp", "every thread updates with the first one's share",
+           "finish(mine.begin, g + mine.begin, mine.size())", "finish(mine.begin, g, mine.size())"),
+    Mutant("network.hpp", "no update after whole rounds of rows",
+           "const bool last = from + round_ >= batch.m;",
+           "const bool last = from + round_ > batch.m;"),
     # A large one: layer by layer.
-    Mutant("layered.cpp", "a_l[i * ld[l] + net_.n(l)] = 1;", "a_l[i * ld[l] + net_.n(l)] = 0;",
-           "the column of ones is missing"),
-    Mutant("layered.cpp", "divisor(batch.reduction, batch.m, net_.n(L))",
-           "divisor(batch.reduction, rows.size(), net_.n(L))", "1/m counts the rows of a block"),
-    Mutant("layered.cpp", "a[L].data() + at, count * ld[L]);", "a[L].data() + at, count * net_.n(L));",
-           "f' is missing for the last samples: n_L instead of the row's length"),
-    Mutant("layered.cpp", "z[l - 1].data() + at : nullptr,", "z[l - 1].data() : nullptr,",
-           "f' at the first samples for all"),
-    Mutant("layered.cpp", "const bool onto = add || i > 0;", "const bool onto = i > 0;",
-           "only the last group of samples counts"),
-    Mutant("layered.cpp", "kernels_.add(g.p, to, s.rows * g.ld);", "kernels_.add(g.p, to, s.rows * net_.n(s.l));",
-           "the last rows of a span's sum are lost"),
-    Mutant("layered.cpp", "return {net.W(l), net.n(l), 0, true};",
-           "return {net.W(l), net.n(l), chainrule::kernels<T>().panel};", "W instead of its transpose in (BP2)"),
-    Mutant("layered.cpp", "share(rows, kRowGrain, part, parts_);", "share(rows - 1, kRowGrain, part, parts_);",
-           "the last sample of a group is skipped"),
-    Mutant("layered.hpp", "g.p + row * g.ld", "g.p + row * n_out",
-           "padded rows of dW read as if they had no padding"),
-    Mutant("layered.hpp", "s.row * n_out;", "s.row;", "stripes of dW put to wrong places"),
+    Mutant("layered.cpp", "the column of ones is missing",
+           "a_l[i * ld[l] + net_.n(l)] = 1;", "a_l[i * ld[l] + net_.n(l)] = 0;"),
+    Mutant("layered.cpp", "1/m counts the rows of a block",
+           "divisor(batch.reduction, batch.m, net_.n(L))",
+           "divisor(batch.reduction, rows.size(), net_.n(L))"),
+    Mutant("layered.cpp", "f' is missing for the last samples: n_L instead of the row's length",
+           "a[L].data() + at, count * ld[L]);", "a[L].data() + at, count * net_.n(L));"),
+    Mutant("layered.cpp", "f' at the first samples for all",
+           "z[l - 1].data() + at : nullptr,", "z[l - 1].data() : nullptr,"),
+    Mutant("layered.cpp", "only the last group of samples counts",
+           "const bool onto = add || i > 0;", "const bool onto = i > 0;"),
+    Mutant("layered.cpp", "the last rows of a span's sum are lost",
+           "kernels_.add(g.p, to, s.rows * g.ld);", "kernels_.add(g.p, to, s.rows * net_.n(s.l));"),
+    Mutant("layered.cpp", "W instead of its transpose in (BP2)",
+           "return {net.W(l), net.n(l), 0, true};",
+           "return {net.W(l), net.n(l), chainrule::kernels<T>().panel};"),
+    Mutant("layered.cpp", "the last sample of a group is skipped",
+           "share(rows, kRowGrain, part, parts_);", "share(rows - 1, kRowGrain, part, parts_);"),
+    Mutant("layered.hpp", "padded rows of dW read as if they had no padding",
+           "g.p + row * g.ld", "g.p + row * n_out"),
+    Mutant("layered.hpp", "stripes of dW put to wrong places",
+           "s.row * n_out;", "s.row;"),
     # Which way, and the update.
-    Mutant("passes.cpp", "below[i * ld + j]", "below[i * n_L + j]",
-           "rows of the output without their padding"),
-    Mutant("training.cpp", "nullptr : velocity_.data() + at;", "nullptr : velocity_.data();",
-           "the velocity of other parameters"),
-    Mutant("training.cpp", "batch.order = order.data() + from;", "batch.order = order.data();",
-           "every batch has the rows of the first"),
-    Mutant("training.cpp", "batch.Y += from * net_.n(net_.L());", "batch.Y += from * net_.n(0);",
-           "targets of other rows"),
+    Mutant("passes.cpp", "rows of the output without their padding",
+           "below[i * ld + j]", "below[i * n_L + j]"),
+    Mutant("training.cpp", "the velocity of other parameters",
+           "nullptr : velocity_.data() + at;", "nullptr : velocity_.data();"),
+    Mutant("training.cpp", "every batch has the rows of the first",
+           "batch.order = order.data() + from;", "batch.order = order.data();"),
+    Mutant("training.cpp", "targets of other rows",
+           "batch.Y += from * net_.n(net_.L());", "batch.Y += from * net_.n(0);"),
     # The arithmetic: each of these is built once for every instruction set.
-    Mutant("kernels/optimizer.inl", "if (rest > 0) {", "if (rest > 1) {",
-           "a last parameter that is alone is not updated"),
-    Mutant("kernels/optimizer.inl", "v = fma<T>(broadcast(momentum), v, slope);", "v = slope;",
-           "no momentum"),
-    Mutant("kernels/optimizer.inl", "for (; i < n; ++i) sum[i] += term[i];",
-           "for (; i + 1 < n; ++i) sum[i] += term[i];", "the last element of a sum of blocks is lost"),
-    Mutant("kernels/loss.inl", "(load(ai + j) - load(yi + j)) * scale", "(load(yi + j) - load(ai + j)) * scale",
-           "the sign of a^L - Y, layer by layer"),
-    Mutant("kernels/columns.inl", "dW[k * outputs + j] = flat[j * inputs + k];",
-           "dW[k * outputs + j] = flat[k * outputs + j];", "dW is not turned back"),
-    Mutant("kernels/columns.inl", "static_cast<int>(left));", "static_cast<int>(left) - 1);",
-           "the mask of the last vector of dW is one short"),
-    Mutant("kernels/activation.inl",
+    Mutant("kernels/optimizer.inl", "a last parameter that is alone is not updated",
+           "if (rest > 0) {", "if (rest > 1) {"),
+    Mutant("kernels/optimizer.inl", "no momentum",
+           "v = fma<T>(broadcast(momentum), v, slope);", "v = slope;"),
+    Mutant("kernels/optimizer.inl", "the last element of a sum of blocks is lost",
+           "for (; i < n; ++i) sum[i] += term[i];", "for (; i + 1 < n; ++i) sum[i] += term[i];"),
+    Mutant("kernels/loss.inl", "the sign of a^L - Y, layer by layer",
+           "(load(ai + j) - load(yi + j)) * scale", "(load(yi + j) - load(ai + j)) * scale"),
+    Mutant("kernels/columns.inl", "dW is not turned back",
+           "dW[k * outputs + j] = flat[j * inputs + k];",
+           "dW[k * outputs + j] = flat[k * outputs + j];"),
+    Mutant("kernels/columns.inl", "the mask of the last vector of dW is one short",
+           "static_cast<int>(left));", "static_cast<int>(left) - 1);"),
+    Mutant("kernels/activation.inl", "relu'(0) = 1",
            "return select<T>(a > T(0), broadcast(T(1)), Vec<T>{});",
-           "return select<T>(a >= T(0), broadcast(T(1)), Vec<T>{});", "relu'(0) = 1"),
-    Mutant("kernels/activation.inl", "return fma<T>(finite, g.phi, g.Phi);", "return g.Phi;",
-           "gelu' without its second term"),
-    Mutant("kernels/gemm.inl", "tile.set_columns(bias + i);", "tile.set_zero();", "no bias"),
-    Mutant("kernels/gemm.inl", "tile.set_rows(bias + j / kPanel<T> * bias_stride);", "tile.set_rows(bias);",
-           "the biases of the first units for all"),
-    Mutant("kernels/gemm.inl", "if (z != nullptr) tile.write(", "if (z != nullptr && i == 0) tile.write(",
-           "z is a stale one below the first tile"),
-    Mutant("kernels/gemm.inl", "z != nullptr ? z + at : nullptr, a + at, ld);", "z, a, ld);",
-           "f' at the first tile for all"),
-    Mutant("kernels/gemm.inl", "e = load(p) + e;", "e = load(p);", "blocks after the first are not added to dW"),
-    Mutant("kernels/gemm.inl", "kCopy ? kPanel<T> : pieces.B.rs, k == 0,", "kCopy ? kPanel<T> : pieces.B.rs, true,",
-           "a long sum forgets its first pass"),
-    Mutant("kernels/gemm.inl", "return depth - first_term(piece) <= kDepthBlock;",
-           "return depth - first_term(piece) < kDepthBlock;", "a sum of whole passes has no last one"),
+           "return select<T>(a >= T(0), broadcast(T(1)), Vec<T>{});"),
+    Mutant("kernels/activation.inl", "gelu' without its second term",
+           "return fma<T>(finite, g.phi, g.Phi);", "return g.Phi;"),
+    Mutant("kernels/gemm.inl", "no bias",
+           "tile.set_columns(bias + i);", "tile.set_zero();"),
+    Mutant("kernels/gemm.inl", "the biases of the first units for all",
+           "tile.set_rows(bias + j / kPanel<T> * bias_stride);", "tile.set_rows(bias);"),
+    Mutant("kernels/gemm.inl", "z is a stale one below the first tile",
+           "if (z != nullptr) tile.write(", "if (z != nullptr && i == 0) tile.write("),
+    Mutant("kernels/gemm.inl", "f' at the first tile for all",
+           "z != nullptr ? z + at : nullptr, a + at, ld);", "z, a, ld);"),
+    Mutant("kernels/gemm.inl", "blocks after the first are not added to dW",
+           "e = load(p) + e;", "e = load(p);"),
+    Mutant("kernels/gemm.inl", "a long sum forgets its first pass",
+           "kCopy ? kPanel<T> : pieces.B.rs, k == 0,", "kCopy ? kPanel<T> : pieces.B.rs, true,"),
+    Mutant("kernels/gemm.inl", "a sum of whole passes has no last one",
+           "return depth - first_term(piece) <= kDepthBlock;",
+           "return depth - first_term(piece) < kDepthBlock;"),
 )
 # fmt: on
 
@@ -166,6 +178,7 @@ class Workshop:
             [
                 "cmake", "-S", str(self.source), "-B", str(self.build), "-G", "Ninja",
                 "-DCMAKE_BUILD_TYPE=Release", "-DCHAINRULE_BENCH=OFF",
+                "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF",  # links in a second
                 f"-DPython_EXECUTABLE={sys.executable}",
                 f"-DCMAKE_PREFIX_PATH={found.stdout.strip()}",
             ]
@@ -202,12 +215,11 @@ class Workshop:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", metavar="N,N", help="numbers of mutants, from 1")
+    parser.add_argument("--only", metavar="N,N", help="their numbers, from 1; or a first one: 9-")
     parser.add_argument("--list", action="store_true", help="print the mutants and stop")
     options = parser.parse_args()
-    numbers = (
-        [int(n) for n in options.only.split(",")] if options.only else range(1, len(MUTANTS) + 1)
-    )
+    every, only = range(1, len(MUTANTS) + 1), options.only or "1-"
+    numbers = every[int(only[:-1]) - 1 :] if only.endswith("-") else map(int, only.split(","))
     chosen = [(n, MUTANTS[n - 1]) for n in numbers]
     if options.list:
         for number, mutant in chosen:

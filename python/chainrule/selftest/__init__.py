@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
+
 from ..errors import whole_number
 from ..runtime import get_num_threads, info, set_isa, set_num_threads
 from . import gradients, ways
@@ -45,15 +47,19 @@ def run(seed: int = 0, threads: Sequence[int] = THREADS) -> SelfTest:
     ledger = Ledger()
     build = info()
     isas = tuple(build["isas_detected"])
-    with settings_kept():
-        check_mistakes(seed, ledger)
+    with settings_kept(), np.errstate(all="ignore"):  # what is not finite is found, not warned of
+        with ledger.finite("planted mistakes"):
+            check_mistakes(seed, ledger)
         for isa in isas:
             set_isa(isa)
             check_elementary(isa, ledger)
-            gradients.check_gradients(seed, isa, ledger)
-            gradients.check_training(seed, isa, tuple(threads), ledger)
+            with ledger.finite(f"{isa}, gradients"):
+                gradients.check_gradients(seed, isa, ledger)
+            with ledger.finite(f"{isa}, training"):
+                gradients.check_training(seed, isa, tuple(threads), ledger)
         for case in cases(seed):
-            ways.check_case(case, isas, tuple(threads), ledger)
+            with ledger.finite(str(case)):
+                ways.check_case(case, isas, tuple(threads), ledger)
     return SelfTest(
         version=build["version"],
         compiler=build["compiler"],

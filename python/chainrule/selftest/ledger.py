@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import DivergedError
+
 Array = NDArray[Any]
 
-ULP, RELATIVE, BITS, MISSED = "ulp", "relative", "bits differ", "missed"
+ULP, RELATIVE, BITS, MISSED, LOST = "ulp", "relative", "numbers differ", "missed", "not finite"
 
 # One row per claim: its key, what is claimed, the unit of its errors.
 CLAIMS = {
@@ -28,6 +32,7 @@ CLAIMS = {
     "complex step": ("gradient = complex step", RELATIVE),
     "differences": ("gradient = central differences", RELATIVE),
     "fit": ("a small training = the reference's", RELATIVE),
+    "finite": ("costs and derivatives are finite", LOST),
     "elementary": ("f and f' over their range and at special values", ULP),
     "ways": ("every way through the layers: the same bits", BITS),
     "rows": ("a row predicted alone: the same bits", BITS),
@@ -74,6 +79,16 @@ class Ledger:
             self.failed[claim] = self.failed.get(claim, 0) + 1
         if claim not in self.worst or found.share > self.worst[claim].share:
             self.worst[claim] = found
+
+    @contextmanager
+    def finite(self, where: str) -> Iterator[None]:
+        """Note an overflow as a finding: what came before it is kept, the rest is not looked at."""
+        lost, words = 0, where
+        try:
+            yield
+        except DivergedError as error:
+            lost, words = 1, f"{where}: {error}"
+        self.enter("finite", lost, 0, words)
 
     def same_bits(self, claim: str, one: Array, other: Array, where: str) -> bool:
         """Note how many numbers differ in a bit."""
@@ -192,7 +207,7 @@ class SelfTest:
 
 
 def _number(value: float, unit: str) -> str:
-    if unit in (BITS, MISSED):
+    if unit in (BITS, MISSED, LOST):
         return f"{value:.0f}"
     if unit == ULP and value < 1000:
         return f"{value:.2f}"

@@ -20,6 +20,7 @@ from .ledger import Ledger
 Array = NDArray[Any]
 
 MOMENTUM = 0.75
+LEAST_RATE = 1e-12
 LARGE = 1 << 18  # parameters; larger networks are tried on two numbers of threads only
 NOT_FUSED = "baseline"  # no fused multiply-add: every product rounds by itself
 
@@ -97,6 +98,8 @@ def _run(net: Network, X: Array, Y: Array, case: Case) -> dict[str, Array]:
     gradient = net.gradient(X, Y, case.loss)
     twin = net.copy()
     rate = np.dtype(case.dtype).type(0.125 / max(float(np.abs(gradient.theta).max()), 1e-3))
+    if not rate > LEAST_RATE:  # of a gradient that is far from right, or no number
+        rate = np.dtype(case.dtype).type(LEAST_RATE)
     trainer = Trainer(twin, SGD(float(rate), momentum=MOMENTUM), case.loss)
     bits = {
         "gradient": gradient.theta,
