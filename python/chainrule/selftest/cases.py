@@ -18,6 +18,7 @@ Array = NDArray[Any]
 WIDTHS = (1, 2, 3, 5, 7, 13, 17, 33, 41)  # none but 1 and 2 is a whole number of vectors
 ROWS = (1, 7, 33, 129, 1100)  # part of a vector, of a block of 128, some blocks, some spans
 DTYPES = ("float64", "float32")
+LEAST_RATE = 2.0**-40
 SMALL = 40  # how many small random networks
 
 
@@ -47,6 +48,11 @@ class Case:
     @property
     def n_parameters(self) -> int:
         return sum(n * (k + 1) for k, n in zip(self.n, self.n[1:], strict=False))
+
+    def rate(self, step: float, gradient: Array) -> float:
+        """The learning rate, a float32, whose first step changes theta by `step` at most."""
+        rate = np.float32(step / max(float(np.abs(gradient).max()), 1e-3))
+        return float(rate) if rate > LEAST_RATE else LEAST_RATE  # of a gradient that is far off
 
     def network(self) -> Network:
         """The network, its biases random too."""

@@ -84,7 +84,7 @@ def check_training(seed: int, isa: str, threads: tuple[int, ...], ledger: Ledger
             W, b = (reference_lists(x) for x in (net.W, net.b))
             wide = X.astype(np.float64), Y.astype(np.float64)
             start = net.gradient(X, Y, case.loss).theta
-            rate = float(np.float32(0.02 / float(np.abs(start).max())))
+            rate = case.rate(0.02, start)
             order = _order(seed, m) if shuffle else None
             costs = reference.fit(
                 W, b, names, *wide, epochs, batch, rate, mu, order, case.reduction

@@ -20,7 +20,6 @@ from .ledger import Ledger
 Array = NDArray[Any]
 
 MOMENTUM = 0.75
-LEAST_RATE = 1e-12
 LARGE = 1 << 18  # parameters; larger networks are tried on two numbers of threads only
 NOT_FUSED = "baseline"  # no fused multiply-add: every product rounds by itself
 
@@ -97,16 +96,14 @@ def _run(net: Network, X: Array, Y: Array, case: Case) -> dict[str, Array]:
     """What gradient, cost, prediction and two steps give."""
     gradient = net.gradient(X, Y, case.loss)
     twin = net.copy()
-    rate = np.dtype(case.dtype).type(0.125 / max(float(np.abs(gradient.theta).max()), 1e-3))
-    if not rate > LEAST_RATE:  # of a gradient that is far from right, or no number
-        rate = np.dtype(case.dtype).type(LEAST_RATE)
-    trainer = Trainer(twin, SGD(float(rate), momentum=MOMENTUM), case.loss)
+    rate = case.rate(0.125, gradient.theta)
+    trainer = Trainer(twin, SGD(rate, momentum=MOMENTUM), case.loss)
     bits = {
         "gradient": gradient.theta,
         "cost": np.array(gradient.cost),
         "cost pass": np.array(net.cost(X, Y, case.loss)),
         "output": net.predict(X),
-        "rate": np.array(float(rate)),
+        "rate": np.array(rate),
         "theta 0": twin.theta.copy(),
     }
     for step in (1, 2):
@@ -117,7 +114,7 @@ def _run(net: Network, X: Array, Y: Array, case: Case) -> dict[str, Array]:
         bits[f"theta {step}"] = twin.theta.copy()
         bits[f"velocity {step}"] = trainer.velocity.copy()
     plain = net.copy()
-    Trainer(plain, SGD(float(rate)), case.loss).step(X, Y)
+    Trainer(plain, SGD(rate), case.loss).step(X, Y)
     bits["theta plain"] = plain.theta.copy()
     return bits
 
