@@ -106,7 +106,7 @@ LARGE: tuple[tuple[str, tuple[int, ...], tuple[str, ...], int, tuple[str, ...]],
     # Whole rounds of rows.
     ("whole spans", (7, 5, 3), ("gelu", "identity"), 1024, ("float64",)),
     # So many units that the block of samples does not fit: layer by layer, two groups of rows.
-    ("many units", (1, 2101, 1), ("relu", "identity"), 1100, ("float64",)),
+    ("many units", (1, 2051, 1), ("relu", "identity"), 1030, ("float64",)),
     ("many units", (3, 4203, 2), ("tanh", "identity"), 33, ("float32",)),
     # More than 5 MB of theta: layer by layer, sums in several passes.
     ("wide layers", (403, 901, 384, 3), ("tanh", "relu", "identity"), 17, ("float64",)),

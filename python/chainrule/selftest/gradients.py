@@ -25,7 +25,7 @@ Array = NDArray[Any]
 KINKED = ("relu", "leaky_relu")
 COMPLEX_STEP = 1e-12  # of the largest derivative
 # Of the largest parameter, after some dozen steps.
-TRAINED = {"float64": 1e-12, "float32": 1e-3}
+TRAINED = {"float64": 1e-13, "float32": 5e-5}
 
 
 def check_gradients(seed: int, isa: str, ledger: Ledger) -> None:

@@ -20,7 +20,7 @@ from .ledger import Ledger
 Array = NDArray[Any]
 
 MOMENTUM = 0.75
-LARGE = 1 << 18  # parameters; larger networks are tried on two numbers of threads only
+LARGE = 1 << 18  # parameters, or numbers of a layer: more are tried on two numbers of threads
 NOT_FUSED = "baseline"  # no fused multiply-add: every product rounds by itself
 
 
@@ -36,7 +36,8 @@ def check_case(case: Case, isas: tuple[str, ...], threads: tuple[int, ...], ledg
     """Enter what is found with one network on all settings."""
     net = case.network()
     X, Y = case.data()
-    counts = threads if case.n_parameters <= LARGE else threads[:2]
+    large = max(case.n_parameters, case.m * max(case.n)) > LARGE
+    counts = threads[:2] if large else threads
     first: Seen | None = None  # on an instruction set with fused multiply-add
     for isa in isas:
         set_isa(isa)
