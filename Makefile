@@ -9,7 +9,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(wildcard cpp/*.hpp cpp/*.cpp cpp/kern
            benchmarks/chainrule_bench.cpp $(shell find python -type f -not -name '*.pyc')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help build demo docs test test-python test-cpp lint format bench compare figures exhaustive asan clean
+.PHONY: help build demo docs test test-python test-cpp lint format bench compare figures exhaustive mutants asan clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -75,6 +75,9 @@ exhaustive: $(VENV)/.test  ## tanh and its kind at every float32 there is (minut
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build --preset dev --target exhaustive
 	build/dev/exhaustive
+
+mutants: $(VENV)/.test  ## break the core line by line; the self-test must notice (half an hour)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants.py
 
 asan: $(VENV)/.test  ## the C++ tests under the address and undefined-behaviour sanitizers
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset asan

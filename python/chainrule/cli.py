@@ -1,4 +1,4 @@
-"""The command line: train, predict, check, explain, info, bench; `main` is the command `chainrule`.
+"""The command line: `main` is the command `chainrule`.
 
 Errors are one line on stderr and an exit code, never a traceback (except with --debug). What a
 program may want to read goes to stdout, everything else to stderr.
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import check_command, explain_command, plot, tables
+from . import check_command, explain_command, plot, selftest_command, tables
 from ._core import __version__
 from .check_command import check_rows
 from .commandline import (
@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 done, 1 the gradient check failed, 2 wrong usage, 65 bad data, 66 no input,
+        Exit code: 0 done, 1 a check failed, 2 wrong usage, 65 bad data, 66 no input,
         70 internal error, 73 cannot create a file, 74 input or output failed, 130 interrupted.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -199,7 +199,7 @@ first steps:
   chainrule check --template                              backpropagation to write yourself
 
 packaged tables: {", ".join(tables.PACKAGED)}
-exit codes: 0 done, 1 the gradient check failed, 2 wrong usage, 65 bad data, 66 no input,
+exit codes: 0 done, 1 a check failed, 2 wrong usage, 65 bad data, 66 no input,
 70 internal error, 73 cannot create a file, 74 input or output failed, 130 interrupted
 environment: CHAINRULE_ISA (instruction set), OMP_NUM_THREADS""",
     )
@@ -210,6 +210,7 @@ environment: CHAINRULE_ISA (instruction set), OMP_NUM_THREADS""",
     _add_predict(commands)
     check_command.add(commands)
     explain_command.add(commands)
+    selftest_command.add(commands)
     add_command(commands, "info", _info, "print version, instruction sets, threads, compiler")
     add_command(commands, "bench", _info, "measure this machine; `chainrule bench --help`")
     return parser

@@ -1,0 +1,271 @@
+"""Is the self-test worth anything? Break the C++ core, one line at a time, and see it fail.
+
+    python tests/mutants.py                all (some 20 minutes on two cores): `make mutants`
+    python tests/mutants.py --only 3,17    those
+    python tests/mutants.py --list         what they are
+
+The source tree is copied once, built once, and each mutant is an incremental build of that copy,
+followed by `python -m chainrule selftest` on it. Needs CMake, Ninja, pybind11, NumPy and a C++
+compiler. Exit code 1 when a mutant survives, does not apply or does not build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PARTS = ("CMakeLists.txt", "pyproject.toml", "cpp", "python")
+TIMEOUT = 300  # seconds for a self-test that takes some 5
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old`, which occurs once in cpp/`file`, becomes `new`: the mistake that `why` names."""
+
+    file: str
+    why: str
+    old: str
+    new: str
+
+    def mutated(self, root: Path = ROOT) -> str:
+        text = (root / "cpp" / self.file).read_text(encoding="utf-8")
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.file}: {text.count(self.old)} times: {self.old}")
+        return text.replace(self.old, self.new)
+
+
+# fmt: off
+MUTANTS = (
+    # A small network: blocks of samples through all layers.
+    Mutant("network.cpp", "the row of ones is missing",
+           "ld_, T(1));", "ld_, T(0));"),
+    Mutant("network.cpp", "the 2 of the squared error's derivative is lost",
+           "static_cast<T>(2.0 / divisor(", "static_cast<T>(1.0 / divisor("),
+    Mutant("network.cpp", "the constant of half_mean is wrong",
+           "return 2 * elements;", "return elements;"),
+    Mutant("network.cpp", "f' of the layer above",
+           "ld_, panel}, net_.f[l - 1],", "ld_, panel}, net_.f[l],"),
+    Mutant("network.cpp", "f' at the samples of another thread, last layer",
+           "desk.z[L] != nullptr ? desk.z[L] + samples.begin", "desk.z[L] != nullptr ? desk.z[L]"),
+    Mutant("network.cpp", "f' at the samples of another thread, hidden layers",
+           "desk.z[l - 1] != nullptr ? desk.z[l - 1] + samples.begin",
+           "desk.z[l - 1] != nullptr ? desk.z[l - 1]"),
+    Mutant("network.cpp", "the second block of samples is lost when threads share blocks",
+           "if (i > 0) kernels_.add", "if (i > kSampleBlock) kernels_.add"),
+    Mutant("network.cpp", "of a span only the first block counts",
+           "if (!first) kernels_.add(slot, g, size_);", ""),
+    Mutant("network.cpp", "the last block of a batch is skipped",
+           "u < std::min(span + of_span, units)", "u < std::min(span + of_span, units - 1)"),
+    Mutant("network.cpp", "the first span is added to what is not initialised",
+           "if (span > 0 || !first)", "if (span > 0 || first)"),
+    Mutant("network.cpp", "the last sample of a block is skipped",
+           "std::min(kSampleBlock, end - i)}", "std::min(kSampleBlock - 1, end - i)}"),
+    Mutant("network.cpp", "all threads write to the first thread's share of dW",
+           "g + net_.layout.W(l) + mine.begin * n_out", "g + net_.layout.W(l)"),
+    Mutant("network.cpp", "nobody computes db",
+           "share(n_in + 1, 1, part, parts)", "share(n_in, 1, part, parts)"),
+    Mutant("network.cpp", "delta^1 is a stale one",
+           "for (int l = net_.L(); l > 1; --l)", "for (int l = net_.L(); l > 2; --l)"),
+    Mutant("network.cpp", "f' is missing in (BP1) but for sigmoid",
+           "net_.f[L] == Activation::identity) return;",
+           "net_.f[L] != Activation::sigmoid) return;"),
+    Mutant("network.cpp", "the cost is that of the last block",
+           "sum += block;", "sum = block;"),
+    Mutant("network.hpp", "only the last round of rows counts",
+           "add_slots(rows, from == 0, mine)", "add_slots(rows, true, mine)"),
+    Mutant("network.hpp", "every thread updates with the first one's share",
+           "finish(mine.begin, g + mine.begin, mine.size())", "finish(mine.begin, g, mine.size())"),
+    Mutant("network.hpp", "no update after whole rounds of rows",
+           "const bool last = from + round_ >= batch.m;",
+           "const bool last = from + round_ > batch.m;"),
+    # A large one: layer by layer.
+    Mutant("layered.cpp", "the column of ones is missing",
+           "a_l[i * ld[l] + net_.n(l)] = 1;", "a_l[i * ld[l] + net_.n(l)] = 0;"),
+    Mutant("layered.cpp", "1/m counts the rows of a block",
+           "divisor(batch.reduction, batch.m, net_.n(L))",
+           "divisor(batch.reduction, rows.size(), net_.n(L))"),
+    Mutant("layered.cpp", "f' is missing for the last samples: n_L instead of the row's length",
+           "a[L].data() + at, count * ld[L]);", "a[L].data() + at, count * net_.n(L));"),
+    Mutant("layered.cpp", "f' at the first samples for all",
+           "z[l - 1].data() + at : nullptr,", "z[l - 1].data() : nullptr,"),
+    Mutant("layered.cpp", "only the last group of samples counts",
+           "const bool onto = add || i > 0;", "const bool onto = i > 0;"),
+    Mutant("layered.cpp", "the last rows of a span's sum are lost",
+           "kernels_.add(g.p, to, s.rows * g.ld);", "kernels_.add(g.p, to, s.rows * net_.n(s.l));"),
+    Mutant("layered.cpp", "W instead of its transpose in (BP2)",
+           "return {net.W(l), net.n(l), 0, true};",
+           "return {net.W(l), net.n(l), chainrule::kernels<T>().panel};"),
+    Mutant("layered.cpp", "the last sample of a group is skipped",
+           "share(rows, kRowGrain, part, parts_);", "share(rows - 1, kRowGrain, part, parts_);"),
+    Mutant("layered.hpp", "padded rows of dW read as if they had no padding",
+           "g.p + row * g.ld", "g.p + row * n_out"),
+    Mutant("layered.hpp", "stripes of dW put to wrong places",
+           "s.row * n_out;", "s.row;"),
+    # Which way, and the update.
+    Mutant("passes.cpp", "rows of the output without their padding",
+           "below[i * ld + j]", "below[i * n_L + j]"),
+    Mutant("training.cpp", "the velocity of other parameters",
+           "state[k] = state_[k].data() + at;", "state[k] = state_[k].data();"),
+    Mutant("training.cpp", "every batch has the rows of the first",
+           "batch.order = order.data() + from;", "batch.order = order.data();"),
+    Mutant("training.cpp", "targets of other rows",
+           "batch.Y += from * net_.n(net_.L());", "batch.Y += from * net_.n(0);"),
+    # The arithmetic: each of these is built once for every instruction set.
+    Mutant("kernels/optimizer.inl", "a last parameter that is alone is not updated",
+           "if (rest > 0)", "if (rest > 1)"),
+    Mutant("kernels/optimizer.inl", "no momentum",
+           "s[0], g);\n    w = fma<T>(broadcast(-u.rate), s[0]",
+           "Vec<T>{}, g);\n    w = fma<T>(broadcast(-u.rate), s[0]"),
+    Mutant("kernels/optimizer.inl", "the last element of a sum of blocks is lost",
+           "for (; i < n; ++i) sum[i] += term[i];", "for (; i + 1 < n; ++i) sum[i] += term[i];"),
+    Mutant("kernels/loss.inl", "the sign of a^L - Y, layer by layer",
+           "(load(ai + j) - load(yi + j)) * scale", "(load(yi + j) - load(ai + j)) * scale"),
+    Mutant("kernels/columns.inl", "dW is not turned back",
+           "dW[k * outputs + j] = flat[j * inputs + k];",
+           "dW[k * outputs + j] = flat[k * outputs + j];"),
+    Mutant("kernels/columns.inl", "the mask of the last vector of dW is one short",
+           "static_cast<int>(left));", "static_cast<int>(left) - 1);"),
+    Mutant("kernels/activation.inl", "relu'(0) = 1",
+           "return select<T>(a > T(0), broadcast(T(1)), Vec<T>{});",
+           "return select<T>(a >= T(0), broadcast(T(1)), Vec<T>{});"),
+    Mutant("kernels/activation.inl", "gelu' without its second term",
+           "return fma<T>(finite, g.phi, g.Phi);", "return g.Phi;"),
+    Mutant("kernels/gemm.inl", "no bias",
+           "tile.set_columns(bias + i);", "tile.set_zero();"),
+    Mutant("kernels/gemm.inl", "the biases of the first units for all",
+           "tile.set_rows(bias + j / kPanel<T> * bias_stride);", "tile.set_rows(bias);"),
+    Mutant("kernels/gemm.inl", "z is a stale one below the first tile",
+           "if (z != nullptr) tile.write(", "if (z != nullptr && i == 0) tile.write("),
+    Mutant("kernels/gemm.inl", "f' at the first tile for all",
+           "z != nullptr ? z + at : nullptr, a + at, ld);", "z, a, ld);"),
+    Mutant("kernels/gemm.inl", "blocks after the first are not added to dW",
+           "e = load(p) + e;", "e = load(p);"),
+    Mutant("kernels/gemm.inl", "a long sum forgets its first pass",
+           "kCopy ? kPanel<T> : pieces.B.rs, k == 0,", "kCopy ? kPanel<T> : pieces.B.rs, true,"),
+    Mutant("kernels/gemm.inl", "a sum of whole passes has no last one",
+           "return depth - first_term(piece) <= kDepthBlock;",
+           "return depth - first_term(piece) < kDepthBlock;"),
+)
+# fmt: on
+
+
+def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload,no-any-return]
+
+
+class Workshop:
+    """A copy of the source tree and its build."""
+
+    def __init__(self, folder: Path, isas: str) -> None:
+        self.source, self.build = folder / "source", folder / "build"
+        self.source.mkdir(parents=True)
+        for part in PARTS:
+            if (ROOT / part).is_dir():
+                drop = shutil.ignore_patterns("__pycache__", "_core*.so", "bin")
+                shutil.copytree(ROOT / part, self.source / part, ignore=drop)
+            else:
+                shutil.copy2(ROOT / part, self.source / part)
+        found = run([sys.executable, "-m", "pybind11", "--cmakedir"])
+        configured = run(
+            [
+                "cmake", "-S", str(self.source), "-B", str(self.build), "-G", "Ninja",
+                "-DCMAKE_BUILD_TYPE=Release", "-DCHAINRULE_BENCH=OFF",
+                "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF",  # links in a second
+                f"-DCHAINRULE_ISAS={isas}",
+                f"-DPython_EXECUTABLE={sys.executable}",
+                f"-DCMAKE_PREFIX_PATH={found.stdout.strip()}",
+            ]
+        )  # fmt: skip
+        if configured.returncode:
+            sys.exit(configured.stdout + configured.stderr)
+
+    def make(self) -> str:
+        """Build the package; the compiler's words when that fails, else nothing."""
+        built = run(["cmake", "--build", str(self.build), "--target", "_core"])
+        if built.returncode:
+            return built.stdout + built.stderr
+        for core in self.build.glob("_core*.so"):
+            shutil.copy2(core, self.source / "python" / "chainrule" / core.name)
+        return ""
+
+    def selftest(self) -> str:
+        """What the self-test finds wrong, in a line; nothing when it passes."""
+        python = str(self.source / "python")
+        command = [sys.executable, "-m", "chainrule", "selftest", "--json"]
+        try:
+            done = run(command, timeout=TIMEOUT, env={**os.environ, "PYTHONPATH": python})
+        except subprocess.TimeoutExpired:
+            return f"it does not end within {TIMEOUT} s"
+        if done.returncode == 0:
+            return ""
+        try:
+            claims = json.loads(done.stdout)["claims"]
+        except ValueError:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            return f"exit code {done.returncode}: {last}"
+        return ", ".join(row["claim"] for row in claims if not row["passed"])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", metavar="N,N", help="their numbers, from 1; or a first one: 9-")
+    parser.add_argument(
+        "--isas",
+        metavar="NAMES",
+        default="",
+        help="build these alone, such as avx2: faster, and what fails there fails among all",
+    )
+    parser.add_argument("--list", action="store_true", help="print the mutants and stop")
+    options = parser.parse_args()
+    every, only = range(1, len(MUTANTS) + 1), options.only or "1-"
+    numbers = every[int(only[:-1]) - 1 :] if only.endswith("-") else map(int, only.split(","))
+    chosen = [(n, MUTANTS[n - 1]) for n in numbers]
+    if options.list:
+        for number, mutant in chosen:
+            print(f"{number:>3}  {mutant.file:<22} {mutant.why}")
+        return 0
+    bad = 0
+    with tempfile.TemporaryDirectory(prefix="chainrule-mutants-") as folder:
+        workshop = Workshop(Path(folder), options.isas)
+        wrong = workshop.make() or workshop.selftest()
+        if wrong:
+            print(f"the core as it is fails: {wrong}")
+            return 1
+        print(f"the core as it is passes; {len(chosen)} mutants", flush=True)
+        for number, mutant in chosen:
+            start = time.perf_counter()
+            path = workshop.source / "cpp" / mutant.file
+            right = path.read_text(encoding="utf-8")
+            try:
+                path.write_text(mutant.mutated(), encoding="utf-8")
+                broken = workshop.make()
+                verdict = "DOES NOT BUILD" if broken else workshop.selftest()
+            except ValueError as error:
+                broken, verdict = str(error), "DOES NOT APPLY"
+            finally:
+                path.write_text(right, encoding="utf-8")
+            survived = broken or not verdict
+            bad += bool(survived)
+            words = verdict if broken else f"killed by {verdict}" if verdict else "SURVIVED"
+            seconds = time.perf_counter() - start
+            print(
+                f"{number:>3}  {mutant.file:<22} {mutant.why}\n     {words} ({seconds:.0f} s)",
+                flush=True,
+            )
+            if broken:
+                print(broken)
+    print(f"{len(chosen) - bad} of {len(chosen)} mutants killed")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
