@@ -309,6 +309,7 @@ def test_a_mistake_is_found_and_named(capsys, monkeypatch, quick, claim, plant):
 
 
 def test_settings_are_restored_when_something_breaks(monkeypatch):
+    found = cr.get_num_threads()
     cr.set_num_threads(3)
     before = settings()
 
@@ -316,10 +317,12 @@ def test_settings_are_restored_when_something_breaks(monkeypatch):
         raise OSError("no")
 
     monkeypatch.setattr(room["ways"], "check_case", broken)
-    with pytest.raises(OSError, match="no"):
-        selftest.run()
-    assert settings() == before
-    cr.set_num_threads(2)
+    try:
+        with pytest.raises(OSError, match="no"):
+            selftest.run()
+        assert settings() == before
+    finally:
+        cr.set_num_threads(found)
 
 
 def test_the_settings_are_restored_from_any_instruction_set(quick):
