@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 CPP := $(wildcard cpp/*.hpp cpp/*.cpp cpp/kernels/* benchmarks/*.cpp tests/cpp/*)
 TIDIED := cpp/dispatch.cpp cpp/parallel.cpp cpp/network.cpp cpp/training.cpp
 BUILT := $(VENV)/.built
+# What else to install for the tests, such as PEERS=torch: without it, what needs it is skipped.
+PEERS ?=
 SOURCES := pyproject.toml CMakeLists.txt $(wildcard cpp/*.hpp cpp/*.cpp cpp/kernels/*) \
            benchmarks/chainrule_bench.cpp $(shell find python -type f -not -name '*.pyc')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -23,6 +25,7 @@ $(BUILT): $(SOURCES) | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml $(BUILT)
 	$(BIN)/python -m pip install --quiet ".[test,lint]" cmake ninja
+	$(if $(PEERS),$(BIN)/python -m pip install --quiet $(PEERS) || echo "without $(PEERS): tests that need it are skipped")
 	@touch $@
 
 build: $(BUILT)  ## the package, in a virtual environment of its own
