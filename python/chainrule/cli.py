@@ -621,8 +621,10 @@ def _verdict(check: GradientCheck) -> str:
     if not check.passed:
         return f"FAILED: {check.diagnosis}"
     sample = f" of {check.n_parameters}" if check.n_checked < check.n_parameters else ""
+    if any(block.direction_error is not None for block in check.blocks):
+        sample += ", and random directions of all,"
     return (
-        f"passed: {check.n_checked}{sample} derivatives on {check.samples} rows agree with finite "
+        f"passed: {check.n_checked} derivatives{sample} on {check.samples} rows agree with finite "
         f"differences (worst error {check.max_error:.1e}) and with the NumPy reference"
     )
 
