@@ -11,7 +11,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(wildcard cpp/*.hpp cpp/*.cpp cpp/kern
            benchmarks/chainrule_bench.cpp $(shell find python -type f -not -name '*.pyc')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help build demo docs test test-python test-cpp lint format bench compare figures exhaustive mutants asan clean
+.PHONY: help build demo docs test test-python test-cpp lint format bench compare figures exhaustive mutants soak asan clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -78,6 +78,9 @@ exhaustive: $(VENV)/.test  ## tanh and its kind at every float32 there is (minut
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --build --preset dev --target exhaustive
 	build/dev/exhaustive
+
+soak: $(VENV)/.test  ## gradient checks of networks with millions of parameters (minutes)
+	CHAINRULE_SOAK=1 $(BIN)/python -m pytest tests/test_gradcheck_large.py
 
 mutants: $(VENV)/.test  ## break the core line by line; the self-test must notice (half an hour)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/mutants.py

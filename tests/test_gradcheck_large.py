@@ -14,11 +14,16 @@ from chainrule import reference
 
 room = importlib.import_module("chainrule.gradcheck.directions")
 probe_room = importlib.import_module("chainrule.gradcheck.probe")
+resolution = importlib.import_module("chainrule.gradcheck.resolution")
 parameters_room = importlib.import_module("chainrule.gradcheck.parameters")
 Parameters = parameters_room.Parameters
 soak = pytest.mark.skipif(
-    not os.environ.get("CHAINRULE_SOAK"), reason="takes minutes: set CHAINRULE_SOAK=1"
+    not os.environ.get("CHAINRULE_SOAK"), reason="takes minutes: make soak"
 )
+
+
+def measured_rounding(theta, cost, seed=0):
+    return resolution.DEVIATIONS * resolution.cost_deviation(theta, cost, seed)
 
 
 def network(units=(100, 100, 50, 16), name="relu", n_in=64, m=12, dtype="float64", seed=0):
@@ -143,7 +148,7 @@ class Bowl:
         return np.concatenate([(a + np.cos(a)).ravel() for a in self.arrays])
 
     def check(self, got, seed=0, **options):
-        rounding = probe_room.measured_rounding(self.theta, self.cost, seed)
+        rounding = measured_rounding(self.theta, self.cost, seed)
         return room.along_directions(
             self.theta, self.cost, got, rounding=rounding, seed=seed, **options
         )
@@ -171,7 +176,7 @@ def test_errors_are_missed_no_more_often_than_promised(monkeypatch, kind, eps, c
     monkeypatch.setattr(room, "_locate", lambda *_: None)
     bowl, rng, trials, misses = Bowl((60, 5)), np.random.default_rng(3), 200, 0
     where = bowl.theta.blocks[0].where
-    rounding = probe_room.measured_rounding(bowl.theta, bowl.cost)
+    rounding = measured_rounding(bowl.theta, bowl.cost)
     g = bowl.gradient()
     for seed in range(trials):
         got = g + planted_error(g, where, eps, kind, rng)
@@ -357,7 +362,7 @@ def test_foreign_kinks_are_no_mistakes():
         return float(np.abs(w).sum() + (w**2).sum())
 
     got = np.where(w > 0, 1, -1) + 2 * w
-    options = {"rounding": probe_room.measured_rounding(theta, cost)}
+    options = {"rounding": measured_rounding(theta, cost)}
     along = room.along_directions(theta, cost, got, **options)
     assert along.passed
     assert along.groups[0].left_out == 8
@@ -377,7 +382,7 @@ def test_wrong_entry_is_located_among_foreign_kinks(seed):
     got = np.where(w > 0, 1, -1) + 2 * w
     p = int(rng.integers(100, 4000))
     got[p] += 20
-    rounding = probe_room.measured_rounding(theta, cost)
+    rounding = measured_rounding(theta, cost)
     along = room.along_directions(theta, cost, got, rounding=rounding, seed=seed)
     assert not along.passed
     np.testing.assert_array_equal(np.flatnonzero(along.found.wrong), [p])

@@ -88,18 +88,6 @@ def costs(
     return seen[0], seen[1], slope
 
 
-def measured_rounding(parameters: Parameters, cost: Callable[[], float], seed: int = 0) -> float:
-    """What rounding may do to a cost of which nothing is known: it is called at theta nearly."""
-    C = cost()
-    rng = np.random.default_rng([seed, 1])
-    whole = slice(0, parameters.size)
-    seen = []
-    for _ in range(4):
-        up, down, _ = costs(parameters, cost, direction(parameters, whole, rng), 1e-14)
-        seen.append(abs(up + down - 2 * C))  # the slope does not matter
-    return max(16 * float(np.finfo(float).eps) * abs(C), 4 * max(seen))
-
-
 class Probe:
     """A cost and the gradient that it is held against."""
 
