@@ -17,9 +17,7 @@ probe_room = importlib.import_module("chainrule.gradcheck.probe")
 resolution = importlib.import_module("chainrule.gradcheck.resolution")
 parameters_room = importlib.import_module("chainrule.gradcheck.parameters")
 Parameters = parameters_room.Parameters
-soak = pytest.mark.skipif(
-    not os.environ.get("CHAINRULE_SOAK"), reason="takes minutes: make soak"
-)
+soak = pytest.mark.skipif(not os.environ.get("CHAINRULE_SOAK"), reason="takes minutes: make soak")
 
 
 def measured_rounding(theta, cost, seed=0):

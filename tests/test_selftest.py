@@ -61,7 +61,7 @@ def test_every_claim_holds_here(report):
     assert all(found.passed for found in report.findings)
     # Errors that are 0 everywhere would say that both sides are the same computation.
     worst = {found.claim: found.error for found in report.findings}
-    for claim in ("Z", "A", "MSE", "BP1", "BP2", "BP3", "BP4", "GD", "reference", "fit"):
+    for claim in ("Z", "A", "MSE", "BP1", "BP2", "BP3", "BP4", "GD", "rules", "reference", "fit"):
         assert worst[claim] > 0, claim
 
 
@@ -270,6 +270,10 @@ PLANTED = [
         reference, "complex_step_gradient", lambda g: ([None, *(1.01 * x for x in g[0][1:])], g[1])
     )),
     ("differences", lambda: spoil_function(cr.Network, "cost", lambda C: 1.01 * C)),
+    ("rules", lambda: spoil_function(
+        reference, "adam", lambda new: (new[0], 1.001 * new[1], new[2])
+    )),
+    ("rules", lambda: spoil_function(reference, "rprop", lambda new: (new[0], new[1], -new[2]))),
     ("fit", lambda: (room["gradients"], "_core", Core(permutation=wrong_order))),
     ("finite", overflow),
     ("elementary", lambda: (room["elementary"], "_core", Core(activation=wrong_activation))),

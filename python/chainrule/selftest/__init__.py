@@ -20,6 +20,7 @@ from .cases import cases
 from .elementary import check_elementary
 from .ledger import CLAIMS, Finding, Ledger, SelfTest
 from .planted import check_mistakes
+from .rules import check_rules
 
 __all__ = ["CLAIMS", "Finding", "SelfTest", "run"]
 
@@ -55,6 +56,8 @@ def run(seed: int = 0, threads: Sequence[int] = THREADS) -> SelfTest:
             check_elementary(isa, ledger)
             with ledger.finite(f"{isa}, gradients"):
                 gradients.check_gradients(seed, isa, ledger)
+            with ledger.finite(f"{isa}, update rules"):
+                check_rules(seed, isa, ledger)
             with ledger.finite(f"{isa}, training"):
                 gradients.check_training(seed, isa, tuple(threads), ledger)
         for case in cases(seed):

@@ -28,6 +28,7 @@ CLAIMS = {
     "BP3": ("(BP3)  db^l = sum of delta^l", ULP),
     "BP4": ("(BP4)  dW^l = delta^lT a^{l-1}", ULP),
     "GD": ("(GD)   theta = theta - rate v", ULP),
+    "rules": ("SGD, RMSprop, Adam, AdamW, Rprop = the reference's", ULP),
     "reference": ("gradient = the reference's", RELATIVE),
     "complex step": ("gradient = complex step", RELATIVE),
     "differences": ("gradient = central differences", RELATIVE),
