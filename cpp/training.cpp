@@ -143,9 +143,10 @@ Update<T> Trainer<T>::update(double scale) const {
 
 template <class T>
 void Trainer<T>::descend(const Update<T>& update, std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
-  T* state[kMostStates] = {};
+  std::array<T*, kMostStates> state{};
   for (int k = 0; k < optimizer_.states(); ++k) state[k] = state_[k].data() + at;
-  if (!kernels<T>().update(update, net_.theta.data() + at, state, g, n)) theta_finite_ = false;
+  if (!kernels<T>().update(update, net_.theta.data() + at, state.data(), g, n))
+    theta_finite_ = false;
 }
 
 // The length of a gradient, in blocks in order: the same for any number of threads.

@@ -483,7 +483,7 @@ def test_complex_steps_are_those_of_the_reference(name, reduction):
 @pytest.mark.parametrize("name", ["silu", "gelu", "tanh", "softplus"])
 def test_no_complex_step_is_taken_where_h_squared_switches_a_unit(name):
     """A row of zeros, biases 0: the relu units above have z = 0 exactly, and (ih)^2 is not 0."""
-    for seed in range(10):
+    for seed in range(20):
         net = cr.Network(
             [cr.Dense(4, name), cr.Dense(3, "relu"), cr.Dense(2)], 3, dtype="float64", seed=seed
         )
@@ -1081,13 +1081,18 @@ def test_weights_of_all_sizes_in_one_block(name):
 def test_large_cost_at_its_minimum(monkeypatch):
     # The gradient is small, the cost is not: its rounding divided by h is above the tolerance.
     net = network(("identity",), (1,), 2)
-    X, Y = data(2, 1, 40)
-    Y = 1e4 * Y
-    best = np.linalg.lstsq(np.c_[X, np.ones(40)], Y, rcond=None)[0]
-    net.W[1], net.b[1] = best[:2].T, best[2]
-    assert cr.gradcheck(net, X, Y).passed
+
+    def passed(seed):
+        X, Y = data(2, 1, 40, seed)
+        Y = 1e8 * Y
+        best = np.linalg.lstsq(np.c_[X, np.ones(40)], Y, rcond=None)[0]
+        net.W[1], net.b[1] = best[:2].T, best[2]
+        return cr.gradcheck(net, X, Y).passed
+
+    assert all(passed(seed) for seed in range(20))
     monkeypatch.setattr(network_check, "DEVIATIONS", 1e-3)
-    assert not cr.gradcheck(net, X, Y).passed
+    # A difference may be right by luck, but not in every one of them.
+    assert sum(not passed(seed) for seed in range(20)) >= 3
 
 
 # The sample
