@@ -442,6 +442,8 @@ class Network:
         *,
         validation_split: float | None = None,
         early_stopping: EarlyStopping | None = None,
+        metrics: Any = (),
+        scale: str | None = None,
     ) -> History:
         """Train in place on mini-batches.
 
@@ -471,7 +473,16 @@ class Network:
             Instead of validation_data: the part of the rows, in (0, 1), that is held out, a
             choice that depends on the seed alone.
         early_stopping : EarlyStopping, optional
-            End when the cost no longer falls.
+            End when the cost, or one of the metrics, no longer gets better.
+        metrics : str, callable, or sequence or dict of them
+            Computed after each epoch on the validation data, else on the training data, and kept
+            in `History.metrics`. A name of `chainrule.metrics.METRICS`, or a function called as
+            metric(Y, prediction), both (m, k) in the user's units, that gives a number. An
+            exception ends training at the last finished epoch.
+        scale : {None, "auto"}
+            "auto" gives a network that has no scaling one, that of the training rows, kept in
+            `net.scaling`: mean 0 and spread 1 for each input, and for each target where the loss
+            allows it and the last layer has no activation. A later `fit` keeps it.
 
         Returns
         -------
@@ -502,6 +513,8 @@ class Network:
             validation_data=validation_data,
             validation_split=validation_split,
             early_stopping=early_stopping,
+            metrics=metrics,
+            scale=scale,
             callbacks=callbacks,
             progress=progress,
         )

@@ -3,13 +3,13 @@
 The loop over epochs and batches runs in the core, entered once per fit; this file checks the
 arguments, keeps the history and turns a cost that is not finite into `DivergedError`.
 """
-# ruff: noqa: PLC0415  (plots and progress bars are loaded when needed)
+# ruff: noqa: PLC0415  (files are written and read when needed)
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Iterable
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,16 @@ from numpy.typing import NDArray
 
 from . import _core
 from .arrays import all_finite
+from .epochs import Epochs, checked_callbacks, progress_bar
 from .errors import DivergedError, real, shown, whole_number
 from .history import History
 from .losses import Loss, checked_loss
+from .metrics import checked_metrics
 from .network import Network
 from .optimizers import SGD, Optimizer, core_arguments
+from .rows import apart, gather
 from .schedules import Plateau, ReduceOnPlateau, Schedule
-from .stopping import EarlyStopping, Watch, reason
+from .stopping import EarlyStopping, Watch, mode_of
 
 Array = NDArray[Any]
 
@@ -65,6 +68,7 @@ class Trainer:
         "_plateau",
         "_schedule",
         "_steps",
+        "_watch",
         "loss",
     )
 
@@ -81,6 +85,7 @@ class Trainer:
         self._steps = 0
         self._epochs = 0
         self._cost = math.nan
+        self._watch: Watch | None = None  # of the fit that runs, or was broken off
         self._engine = _core_trainer(net, optimizer, checked.reduction)
         schedule = optimizer.learning_rate
         self._schedule = schedule if isinstance(schedule, Schedule) else None
@@ -103,12 +108,20 @@ class Trainer:
 
     @property
     def learning_rate(self) -> float:
-        """That of the next step; may be set between steps."""
+        """That of the next step; may be set between steps, and by a callback between epochs.
+
+        With a schedule that knows its course it is the first rate and cannot be set: ValueError.
+        """
         return self._engine.learning_rate
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
-        self._engine.learning_rate = _checked_rate(rate, self._net)
+        rate = _checked_rate(rate, self._net)
+        if self._plateau is not None:
+            self._plateau.rate = rate
+        elif self._schedule is not None:
+            raise ValueError(f"learning_rate follows {self._schedule}; it cannot be set")
+        self._engine.learning_rate = rate
 
     @property
     def state(self) -> tuple[Array, ...]:
@@ -161,7 +174,7 @@ class Trainer:
                 f"learning_rate is {self._schedule}, which counts the steps of `fit`: for `step` "
                 "give a number, and set trainer.learning_rate between the steps"
             )
-        x, y = _apart(self._net, *self._net._prepare(X, Y))
+        x, y = (apart(self._net, array) for array in self._net._prepare(X, Y))
         try:
             cost = self._engine.step(x, y)
         except ArithmeticError as error:
@@ -195,11 +208,19 @@ class Trainer:
         *,
         validation_split: float | None = None,
         early_stopping: EarlyStopping | None = None,
+        metrics: Any = (),
+        scale: str | None = None,
     ) -> History:
         """Train for some more epochs; arguments, result and errors as for `Network.fit`.
 
         The optimiser's state, the order of the rows and the schedule go on where the last `fit` of
-        this trainer ended: 10 epochs and 10 more are the same bits as 20 at once.
+        this trainer ended: 10 epochs and 10 more are the same bits as 20 at once. So do they after
+        `save` and `load`.
+
+        Early stopping begins anew with each `fit`, unless the one before was broken off (by an
+        exception, by Ctrl-C, or by the end of the process after a callback saved the trainer) and
+        `early_stopping` is the same rule: then it remembers. With `restore_best` each `fit` that
+        ends by itself goes back to its best epoch, and the next one goes on from there.
         """
         net = self._net
         epochs = whole_number(epochs, "epochs", most=2**31 - 1)
@@ -207,52 +228,35 @@ class Trainer:
         seed = whole_number(seed, "seed", least=0)
         shuffle = _checked_bool(shuffle, "shuffle")
         progress = _checked_bool(progress, "progress")
-        callbacks = _checked_callbacks(callbacks)
-        x, y = net._prepare(X, Y)
-        if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
-            raise TypeError(
-                "early_stopping must be an EarlyStopping(patience=10) or None, "
-                f"got {shown(early_stopping)} ({type(early_stopping).__name__})"
+        callbacks = checked_callbacks(callbacks)
+        measures = checked_metrics(metrics)
+        mode = _checked_mode(early_stopping, measures)
+        scaling, done = net._scaling, self._engine.steps
+        try:
+            train, held = gather(
+                net,
+                self.loss,
+                X,
+                Y,
+                validation_data=validation_data,
+                validation_split=validation_split,
+                seed=seed,
+                scale=scale,
+                keep=bool(measures),
             )
-        x_val, y_val = _validation_pair(net, validation_data)
-        if validation_split is not None:
-            if x_val is not None:
-                raise ValueError("validation_split and validation_data: give one of them")
-            x, y, x_val, y_val = _split(x, y, validation_split, seed)
-        x, y = _apart(net, x, y)
-        rows = x.shape[0]
-        batch_size = min(batch_size, rows)
-        history = History()
-        bar = None
-        if progress:
-            from .progress import Progress
+            watch = self._watch_of(early_stopping, mode)
+            bar = progress_bar(epochs, len(train)) if progress else None
+            seen = Epochs(self, train, held, measures, watch, callbacks, bar)
+            return self._run(seen, epochs, min(batch_size, len(train)), shuffle, seed)
+        except BaseException:
+            if self._engine.steps == done:  # nothing was learnt in a new scaling
+                net._scaling = scaling
+            raise
 
-            bar = Progress(epochs, rows)
-        watch = None if early_stopping is None else Watch(early_stopping, net.theta)
-        looking = callbacks or bar is not None or self._plateau is not None or watch is not None
-        start = time.perf_counter()
-
-        def clock() -> None:
-            history.seconds = time.perf_counter() - start
-            history.rows_per_second = rows * len(history.cost) / max(history.seconds, 1e-9)
-
-        def on_epoch(epoch: int, cost: float, val_cost: float) -> bool:
-            history.cost.append(cost)
-            if x_val is not None:
-                history.val_cost.append(val_cost)
-            clock()
-            watched = cost if x_val is None else val_cost
-            if self._plateau is not None:
-                self._engine.learning_rate = self._plateau.after(watched)
-            if watch is not None and watch.after(epoch + 1, watched):
-                history.stopped = "early_stopping"
-            if bar is not None:
-                bar.update(epoch + 1, cost, val_cost if x_val is not None else None)
-            answers = [callback(net, history) for callback in callbacks]
-            by_callback = any(isinstance(a, (bool, np.bool_)) and bool(a) for a in answers)
-            return by_callback or history.stopped == "early_stopping"
-
-        first, steps, done = self._epochs, -(-rows // batch_size), self._engine.steps
+    def _run(self, seen: Epochs, epochs: int, batch_size: int, shuffle: bool, seed: int) -> History:
+        """The call of the core, and what is to be done when it comes back or raises."""
+        x, y, held = seen.train.x, seen.train.y, seen.held
+        first, steps, done = self._epochs, -(-len(x) // batch_size), self._engine.steps
         try:
             costs, val_costs, stopped = self._engine.fit(
                 x,
@@ -262,31 +266,105 @@ class Trainer:
                 shuffle,
                 seed,
                 first,
-                x_val,
-                y_val,
-                on_epoch if looking else None,
+                None if held is None else held.x,
+                None if held is None else held.y,
+                seen.after if seen.looking else None,
                 self._rates(first * steps, epochs * steps, steps),
             )
         finally:
             self._epochs = first + (self._engine.steps - done) // steps
-            if bar is not None:
-                bar.close()
+            if seen.bar is not None:
+                seen.bar.close()
+        self._watch = None  # not broken off: the next fit begins anew
         if stopped == "diverged":
             raise _diverged(self, x, y, epochs, [c for c in costs if math.isfinite(c)])
-        history.cost[:] = costs
-        history.val_cost[:] = val_costs
-        history.stopped = history.stopped or stopped
-        if watch is not None:
-            watch.restore()
-        clock()
-        history.reason = reason(history.stopped, history.cost, history.val_cost, watch)
-        return history
+        return seen.ended(costs, val_costs, stopped)
+
+    def _watch_of(self, rule: EarlyStopping | None, mode: str) -> Watch | None:
+        """What remembers for `rule`: that of a fit that was broken off, else a new one."""
+        old, self._watch = self._watch, None
+        if rule is None:
+            return None
+        if old is not None and (old.rule, old.mode) == (rule, mode):
+            old.begin_again(self._epochs)
+            self._watch = old
+        else:
+            self._watch = Watch(rule, self._net.theta, mode, first=self._epochs)
+        return self._watch
+
+    def _after_epoch(self, cost: float) -> None:
+        """The rate of the next epoch, where it depends on the cost."""
+        if self._plateau is not None:
+            self._engine.learning_rate = self._plateau.after(cost)
 
     def _rates(self, first: int, count: int, per_epoch: int) -> Array | None:
         """The learning rates of the steps to come, where the schedule knows them."""
         if self._schedule is None or self._plateau is not None:
             return None
         return self._schedule.rates(np.arange(first, first + count), per_epoch)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the trainer to a file, from which `load` goes on with the same bits.
+
+        The file has the network with its scaling and metadata, the optimiser with its state, the
+        loss, and where the schedule and the early stopping stand; not the data and not what `fit`
+        was told. It is whole at every moment: a temporary file in the same folder takes its place.
+
+        Parameters
+        ----------
+        path : path
+
+        Raises
+        ------
+        TypeError, ValueError
+            A parameter or the state is not finite, `net.metadata` does not fit JSON, or the
+            optimiser or its schedule is of a class of your own.
+        OSError
+            The file cannot be written; an old one is left as it was.
+
+        Examples
+        --------
+        After each epoch, from a callback:
+
+        >>> keep = lambda net, history: trainer.save("run.safetensors")
+        >>> trainer.fit(X, Y, epochs=100, callbacks=[keep])  # doctest: +SKIP
+        """
+        from .checkpoint import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], loss: Loss | None = None) -> Trainer:
+        """Read a trainer written by `save`.
+
+        Parameters
+        ----------
+        path : path
+        loss : callable, optional
+            The loss, where it is a Python function of your own, which no file can hold.
+
+        Returns
+        -------
+        Trainer
+            With a network of its own, `.net`.
+
+        Raises
+        ------
+        FormatError
+            The file is not a saved trainer, is damaged, or was written by a newer version.
+        TypeError, ValueError
+            `loss` is missing, or the file has one.
+        OSError
+            The file cannot be read.
+        """
+        from .checkpoint import load
+
+        return load(path, loss)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from .checkpoint import from_bytes, function_of, to_bytes
+
+        return from_bytes, (to_bytes(self), function_of(self.loss))
 
     def __repr__(self) -> str:
         return f"Trainer({self._net!r}, {self._optimizer!r}, loss={self.loss!r})"
@@ -330,16 +408,6 @@ def _core_trainer(
     return _core.Trainer64(net._engine, **arguments, reduction=reduction)
 
 
-def _apart(net: Network, x: Array, y: Array) -> tuple[Array, Array]:
-    """Copies where X or Y is a view of the parameters, which training changes."""
-    # An array without a base owns its memory: the quick answer.
-    if x.base is not None and np.may_share_memory(x, net.theta):
-        x = x.copy()
-    if y.base is not None and np.may_share_memory(y, net.theta):
-        y = y.copy()
-    return x, y
-
-
 def _check_optimizer(optimizer: Any, net: Network) -> None:
     if not isinstance(optimizer, Optimizer) or type(optimizer) is Optimizer:
         raise TypeError(
@@ -364,42 +432,13 @@ def _checked_bool(value: Any, name: str) -> bool:
     return bool(value)
 
 
-def _checked_callbacks(callbacks: Any) -> tuple[Callable[[Network, History], object], ...]:
-    if callable(callbacks) or not hasattr(callbacks, "__iter__"):
+def _checked_mode(rule: Any, metrics: Iterable[str]) -> str:
+    """Which way is better for the early stopping, which is checked here."""
+    if rule is None:
+        return "min"
+    if not isinstance(rule, EarlyStopping):
         raise TypeError(
-            "callbacks must be a sequence of callables, such as callbacks=(f,); "
-            f"got {shown(callbacks)} ({type(callbacks).__name__})"
+            "early_stopping must be an EarlyStopping(patience=10) or None, "
+            f"got {shown(rule)} ({type(rule).__name__})"
         )
-    checked = tuple(callbacks)
-    for k, callback in enumerate(checked):
-        if not callable(callback):
-            raise TypeError(
-                f"callbacks[{k}] must be callable as callback(net, history), "
-                f"got {shown(callback)} ({type(callback).__name__})"
-            )
-    return checked
-
-
-def _split(x: Array, y: Array, part: Any, seed: int) -> tuple[Array, Array, Array, Array]:
-    """Rows to train on and rows to look at, a function of the seed alone."""
-    number = real(part, "validation_split")
-    held = round(number * len(x)) if 0 < number < 1 else 0
-    if not 0 < held < len(x):
-        raise ValueError(
-            f"validation_split must be in (0, 1) and leave rows on both sides, got {part!r} "
-            f"of {len(x)} rows"
-        )
-    order = np.random.default_rng([seed, 1]).permutation(len(x))
-    out, rest = np.sort(order[:held]), np.sort(order[held:])
-    return x[rest], y[rest], x[out], y[out]
-
-
-def _validation_pair(net: Network, data: Any) -> tuple[Array | None, Array | None]:
-    if data is None:
-        return None, None
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise TypeError(
-            f"validation_data must be a tuple (X, Y), got {shown(data)} ({type(data).__name__})"
-        )
-    x, y = net._prepare(data[0], data[1], ("validation_data[0]", "validation_data[1]"))
-    return _apart(net, x, y)
+    return mode_of(rule, metrics)
