@@ -314,12 +314,13 @@ def test_a_callback_sets_the_learning_rate(schedule):
 
     def slower(_, history):
         assert trainer.epochs == len(history.cost)
-        trainer.learning_rate = 0.01 / (1 + len(history.cost))
+        if len(history.cost) != 3:  # the rate stays until it is set again
+            trainer.learning_rate = 0.01 / (1 + len(history.cost))
 
-    trainer.fit(X, Y, epochs=3, callbacks=[slower])
+    trainer.fit(X, Y, epochs=5, callbacks=[slower])
     other = cr.Trainer(twin, cr.SGD(0.01))
-    for k in range(3):
-        other.learning_rate = 0.01 / (1 + k)
+    for divisor in (1, 2, 3, 3, 5):
+        other.learning_rate = 0.01 / divisor
         other.fit(X, Y, epochs=1)
     assert net.theta.tobytes() == twin.theta.tobytes()
 

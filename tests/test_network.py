@@ -86,6 +86,8 @@ def test_public_signatures():
         "progress": False,
         "validation_split": None,
         "early_stopping": None,
+        "metrics": (),
+        "scale": None,
     }
     assert names(cr.Trainer) == ["net", "optimizer", "loss"]
     assert names(cr.Trainer.step) == ["self", "X", "Y"]

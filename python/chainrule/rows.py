@@ -97,8 +97,10 @@ def predictions(net: Network, loss: Loss, x: Array) -> Array:
     """What the network predicts for rows as the core takes them, float64, in the user's units."""
     a = np.empty((len(x), net.n[-1]), net.dtype)
     net._engine.predict(x, a)
-    restored: Array = a if net.scaling is None else net.scaling.restore_y(a)
-    return restored.astype(np.float64, copy=False)
+    wide: Array = np.asarray(a, np.float64)
+    if net.scaling is not None:
+        wide = net.scaling.restore_y(wide)
+    return wide
 
 
 def apart(net: Network, array: Array) -> Array:
