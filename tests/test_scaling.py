@@ -51,14 +51,14 @@ def test_weighted_columns_like_scikit_learns_and_like_repeated_rows():
 @pytest.mark.parametrize("factor", [1e-300, 1.0, 1.5e308])
 def test_weights_are_relative_and_a_row_of_weight_0_is_not_there(factor):
     X = np.array([[1.0, 5.0], [5.0, 5.0], [1e300, -7.0]])
-    scaling = cr.Scaling.fit(X, n_outputs=1, sample_weight=np.array([1.0, 1.0, 0.0]) * factor)
+    scaling = cr.Scaling.fit(X, outputs=1, sample_weight=np.array([1.0, 1.0, 0.0]) * factor)
     np.testing.assert_array_equal(scaling.x_mean, [3, 5])
     np.testing.assert_array_equal(scaling.x_scale, [2, 1])  # the second column is constant
 
 
 def test_inputs_alone():
     _, X, Y = problem()
-    scaling = cr.Scaling.fit(X, n_outputs=4)
+    scaling = cr.Scaling.fit(X, outputs=4)
     assert scaling == cr.Scaling(*_inputs(cr.Scaling.fit(X, Y)), np.zeros(4), np.ones(4))
 
 
@@ -88,14 +88,12 @@ def test_log_variances_by_hand():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({}, "Y and n_outputs: give one of them"),
-        ({"Y": [1.0, 2.0], "n_outputs": 1}, "Y and n_outputs: give one of them"),
-        ({"n_outputs": 0}, "n_outputs must be at least 1, got 0"),
-        ({"n_outputs": 1, "sample_weight": [1.0]}, r"sample_weight must have shape \(2,\), got"),
-        ({"n_outputs": 1, "sample_weight": [[1.0, 2.0]]}, "sample_weight: expected 1-D"),
-        ({"n_outputs": 1, "sample_weight": [1.0, -1.0]}, "sample_weight must be at least 0, and"),
-        ({"n_outputs": 1, "sample_weight": [0.0, 0.0]}, "above 0 somewhere"),
-        ({"n_outputs": 1, "sample_weight": [0.0, math.nan]}, "sample_weight must be finite"),
+        ({"outputs": 0}, "outputs must be at least 1, got 0"),
+        ({"outputs": 1, "sample_weight": [1.0]}, r"sample_weight must have shape \(2,\), got"),
+        ({"outputs": 1, "sample_weight": [[1.0, 2.0]]}, "sample_weight: expected 1-D"),
+        ({"outputs": 1, "sample_weight": [1.0, -1.0]}, "sample_weight must be at least 0, and"),
+        ({"outputs": 1, "sample_weight": [0.0, 0.0]}, "above 0 somewhere"),
+        ({"outputs": 1, "sample_weight": [0.0, math.nan]}, "sample_weight must be finite"),
     ],
 )
 def test_wrong_arguments(arguments, words):

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from . import losses, modelfile, optimizers, schedules, stopping
 from .arrays import all_finite
 from .errors import LARGEST, FormatError, one_of, real, shown, whole_number
+from .losses import CustomLoss, checked_loss
 from .modelfile import FORMAT, TRAINER_FORMAT, header_length, read_tensors, strict_json
 from .network import Network
 from .stopping import MODES, EarlyStopping, Watch
@@ -49,7 +50,10 @@ _KINDS = {
     name: kind
     for room in (optimizers, schedules, losses, stopping)
     for name, kind in vars(room).items()
-    if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == room.__name__
+    if isinstance(kind, type)
+    and is_dataclass(kind)
+    and kind.__module__ == room.__name__
+    and kind is not CustomLoss
 }
 
 Array = NDArray[Any]
@@ -67,8 +71,9 @@ def load(path: str | os.PathLike[str], loss: Any = None) -> Trainer:
 
 
 def function_of(loss: Any) -> Callable[..., Any] | None:
-    """The loss where no file can hold it, else None."""
-    return loss if callable(loss) and not is_dataclass(loss) else None
+    """The loss where it is a Python function, which no file can hold, else None."""
+    spec = None if loss is None else checked_loss(loss)
+    return spec.function if isinstance(spec, CustomLoss) else None
 
 
 def to_bytes(trainer: Trainer) -> bytes:
@@ -99,7 +104,7 @@ def from_bytes(data: bytes, loss: Any = None) -> Trainer:
     if not isinstance(standing, dict) or set(standing) != _STANDING:
         raise FormatError(f"a trainer has {', '.join(sorted(_STANDING))}; got {shown(standing)}")
     own = standing["loss"] == _OWN
-    if own and function_of(loss) is None:
+    if own and not (callable(loss) and function_of(loss)):
         raise TypeError(
             "the loss of this trainer is a Python function, which no file holds: give it, as in "
             f"Trainer.load(path, loss=f); got {shown(loss)}"

@@ -103,8 +103,8 @@ class Epochs:
         if not self.metrics:
             return {}
         rows = self.train if self.held is None else self.held
-        prediction = predictions(self.trainer.net, self.trainer.loss, rows.x)
-        values = evaluate(self.metrics, rows.Y, prediction)
+        prediction = predictions(self.trainer.net, self.trainer._loss, rows.x)
+        values = evaluate(self.metrics, rows.Y, prediction, rows.w)
         for name, value in values.items():
             self.history.metrics[name].append(value)
         return values

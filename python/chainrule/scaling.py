@@ -57,40 +57,35 @@ class Scaling:
             object.__setattr__(self, f"{side}_scale", scale)
 
     @classmethod
-    def fit(
-        cls, X: Any, Y: Any = None, *, n_outputs: int | None = None, sample_weight: Any = None
-    ) -> Scaling:
+    def fit(cls, X: Any, Y: Any = None, *, outputs: int = 1, sample_weight: Any = None) -> Scaling:
         """Mean and standard deviation of each column; the scale of a constant column is 1.
 
         Parameters
         ----------
         X : array_like, shape (m, n_0)
         Y : array_like, shape (m, n_L), or (m,) for one output
-            Or None, with the number of outputs: the targets are classes or counts, which are left
-            as they are.
-        n_outputs : int, optional
-            n_L; instead of Y.
+            Without it the targets stay as they are: for classes and counts.
+        outputs : int
+            n_L, when there is no Y.
         sample_weight : array_like, shape (m,), optional
             A row of weight 2 counts as two rows, and one of weight 0 not at all.
 
         Raises
         ------
         TypeError, ValueError
-            As for `Network.fit`; or not one of Y and n_outputs is given.
+            As for `Network.fit`.
 
         Examples
         --------
-        >>> scaling = Scaling.fit([[1.0], [3.0]], n_outputs=2)
+        >>> scaling = Scaling.fit([[1.0], [3.0]], outputs=2)
         >>> scaling.x_mean, scaling.y_mean, scaling.y_scale
         (array([2.]), array([0., 0.]), array([1., 1.]))
         """
         X = as_matrix(X, "X", np.float64)
         weights = None if sample_weight is None else _weights(sample_weight, X.shape[0])
-        if (Y is None) == (n_outputs is None):
-            raise ValueError("Y and n_outputs: give one of them")
-        if n_outputs is not None:
-            k = whole_number(n_outputs, "n_outputs")
-            return cls(*_mean_and_scale(X, weights), np.zeros(k), np.ones(k))
+        if Y is None:
+            outputs = whole_number(outputs, "outputs")
+            return cls(*_mean_and_scale(X, weights), np.zeros(outputs), np.ones(outputs))
         Y = as_matrix(Y, "Y", np.float64, rows=X.shape[0], column=True)
         return cls(*_mean_and_scale(X, weights), *_mean_and_scale(Y, weights))
 
@@ -107,6 +102,11 @@ class Scaling:
             np.concatenate([self.y_mean, 2 * np.log(self.y_scale)]),
             np.concatenate([self.y_scale, np.ones_like(self.y_scale)]),
         )
+
+    @property
+    def scales_targets(self) -> bool:
+        """Whether targets have other units inside."""
+        return bool((self.y_mean != 0).any() or (self.y_scale != 1).any())
 
     def standardise_x(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """X (m, n_0) in the user's units -> standardised, float64; may overflow to inf."""

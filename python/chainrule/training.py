@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 
 from . import _core
 from .arrays import all_finite
+from .custom_loss import custom_fit, custom_step
 from .epochs import Epochs, checked_callbacks, progress_bar
 from .errors import DivergedError, real, shown, whole_number
 from .history import History
-from .losses import Loss, checked_loss
+from .losses import MAE, MSE, CustomLoss, GaussianNLL, Huber, LogCosh, LossLike, checked_loss
 from .metrics import checked_metrics
 from .network import Network
 from .optimizers import SGD, Optimizer, core_arguments
@@ -63,9 +65,11 @@ class Trainer:
         "_cost",
         "_engine",
         "_epochs",
+        "_loss",
         "_net",
         "_optimizer",
         "_plateau",
+        "_quick",
         "_schedule",
         "_steps",
         "_watch",
@@ -73,11 +77,12 @@ class Trainer:
     )
 
     def __init__(
-        self, net: Network, optimizer: Optimizer = _DEFAULT_OPTIMIZER, loss: Loss = "mse"
+        self, net: Network, optimizer: Optimizer = _DEFAULT_OPTIMIZER, loss: LossLike = "mse"
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"net must be a Network, got {type(net).__name__}")
         checked = checked_loss(loss)
+        checked.check_outputs(net.n[-1])
         _check_optimizer(optimizer, net)
         self.loss = loss
         self._net = net
@@ -86,8 +91,13 @@ class Trainer:
         self._epochs = 0
         self._cost = math.nan
         self._watch: Watch | None = None  # of the fit that runs, or was broken off
-        self._engine = _core_trainer(net, optimizer, checked.reduction)
+        self._loss = checked
+        self._engine = _core_trainer(net, optimizer, net._objective(checked))
         schedule = optimizer.learning_rate
+        # A loss that has nothing to say about targets: then the core looks at the arrays itself.
+        self._quick = type(checked) in (MSE, MAE, Huber, LogCosh, GaussianNLL) and not isinstance(
+            schedule, Schedule
+        )
         self._schedule = schedule if isinstance(schedule, Schedule) else None
         self._plateau = Plateau(schedule) if isinstance(schedule, ReduceOnPlateau) else None
 
@@ -137,13 +147,14 @@ class Trainer:
         state = self._engine.state
         return state[0] if state else np.zeros_like(self._net.theta)
 
-    def step(self, X: Any, Y: Any) -> float:
+    def step(self, X: Any, Y: Any, sample_weight: Any = None) -> float:
         """One update (GD) on the rows of X and Y.
 
         Parameters
         ----------
         X : array_like, shape (m, n_0)
         Y : array_like, shape (m, n_L), or (m,) for one output
+        sample_weight : array_like, shape (m,), optional
 
         Returns
         -------
@@ -159,24 +170,29 @@ class Trainer:
         RuntimeError
             The network is being trained in another thread.
         """
-        if self._net._scaling is None and self._schedule is None:
+        if self._quick and sample_weight is None and self._net._scaling is None:
             cost = self._engine.try_step(X, Y)
             if cost is not None:
                 self._steps += 1
                 self._cost = cost
                 return cost
-        return self._careful_step(X, Y)
+        return self._careful_step(X, Y, sample_weight)
 
-    def _careful_step(self, X: Any, Y: Any) -> float:
+    def _careful_step(self, X: Any, Y: Any, sample_weight: Any = None) -> float:
         """`step` for arguments that the core does not take as they are."""
         if self._schedule is not None:
             raise TypeError(
                 f"learning_rate is {self._schedule}, which counts the steps of `fit`: for `step` "
                 "give a number, and set trainer.learning_rate between the steps"
             )
-        x, y = (apart(self._net, array) for array in self._net._prepare(X, Y))
+        net, loss = self._net, self._loss
+        x, y = (apart(net, array) for array in net._prepare(X, Y, loss))
+        weight = net._weights(sample_weight, len(x), loss)
         try:
-            cost = self._engine.step(x, y)
+            if isinstance(loss, CustomLoss):
+                cost = custom_step(self._engine, net, loss, x, y)
+            else:
+                cost = self._engine.step(x, y, weight)
         except ArithmeticError as error:
             # An update can overflow although the cost before it was finite.
             kept = (
@@ -208,6 +224,7 @@ class Trainer:
         *,
         validation_split: float | None = None,
         early_stopping: EarlyStopping | None = None,
+        sample_weight: Any = None,
         metrics: Any = (),
         scale: str | None = None,
     ) -> History:
@@ -235,9 +252,10 @@ class Trainer:
         try:
             train, held = gather(
                 net,
-                self.loss,
+                self._loss,
                 X,
                 Y,
+                sample_weight,
                 validation_data=validation_data,
                 validation_split=validation_split,
                 seed=seed,
@@ -257,8 +275,11 @@ class Trainer:
         """The call of the core, and what is to be done when it comes back or raises."""
         x, y, held = seen.train.x, seen.train.y, seen.held
         first, steps, done = self._epochs, -(-len(x) // batch_size), self._engine.steps
+        run = self._engine.fit
+        if isinstance(self._loss, CustomLoss):
+            run = partial(custom_fit, self._engine, self._net, self._loss)
         try:
-            costs, val_costs, stopped = self._engine.fit(
+            costs, val_costs, stopped = run(
                 x,
                 y,
                 epochs,
@@ -270,6 +291,8 @@ class Trainer:
                 None if held is None else held.y,
                 seen.after if seen.looking else None,
                 self._rates(first * steps, epochs * steps, steps),
+                seen.train.w,
+                None if held is None else held.w,
             )
         finally:
             self._epochs = first + (self._engine.steps - done) // steps
@@ -334,7 +357,7 @@ class Trainer:
         save(self, path)
 
     @classmethod
-    def load(cls, path: str | PathLike[str], loss: Loss | None = None) -> Trainer:
+    def load(cls, path: str | PathLike[str], loss: LossLike | None = None) -> Trainer:
         """Read a trainer written by `save`.
 
         Parameters
@@ -370,7 +393,9 @@ class Trainer:
         return f"Trainer({self._net!r}, {self._optimizer!r}, loss={self.loss!r})"
 
 
-def fit(net: Network, X: Any, Y: Any, *, optimizer: Optimizer, loss: Loss, **how: Any) -> History:
+def fit(
+    net: Network, X: Any, Y: Any, *, optimizer: Optimizer, loss: LossLike, **how: Any
+) -> History:
     """See `Network.fit`."""
     return Trainer(net, optimizer, loss).fit(X, Y, **how)
 
@@ -396,16 +421,19 @@ def _diverged(
 
 
 def _cost_of(trainer: Trainer, x: Array, y: Array) -> float:
-    return trainer.net._engine.cost(x, y, checked_loss(trainer.loss).reduction)
+    net, loss = trainer.net, trainer._loss
+    if isinstance(loss, CustomLoss):
+        return net._custom(loss, x, y)[0]
+    return net._engine.cost(x, y, net._objective(loss))
 
 
 def _core_trainer(
-    net: Network, optimizer: Optimizer, reduction: str
+    net: Network, optimizer: Optimizer, objective: Any
 ) -> _core.Trainer32 | _core.Trainer64:
     arguments = core_arguments(optimizer)
     if isinstance(net._engine, _core.Network32):
-        return _core.Trainer32(net._engine, **arguments, reduction=reduction)
-    return _core.Trainer64(net._engine, **arguments, reduction=reduction)
+        return _core.Trainer32(net._engine, **arguments, objective=objective)
+    return _core.Trainer64(net._engine, **arguments, objective=objective)
 
 
 def _check_optimizer(optimizer: Any, net: Network) -> None:
