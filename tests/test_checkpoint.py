@@ -158,9 +158,11 @@ def test_steps_of_ones_own_go_on(dtype):
     assert standing(one) == standing(two)
 
 
-@pytest.mark.parametrize(
-    "twin_of", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))]
-)
+def pickled(trainer):
+    return pickle.loads(pickle.dumps(trainer))
+
+
+@pytest.mark.parametrize("twin_of", [copy.copy, copy.deepcopy, pickled])
 def test_copies_and_pickles_stand_where_the_trainer_stood(twin_of):
     net, X, Y = problem()
     net.metadata = {"note": 1}
@@ -175,6 +177,60 @@ def test_copies_and_pickles_stand_where_the_trainer_stood(twin_of):
     assert standing(trainer) == before
     trainer.fit(X, Y, epochs=5)
     assert standing(twin) == standing(trainer)
+
+
+LOSSES = [
+    *(loss for name, loss in cr.losses.LOSSES.items() if name not in {"poisson", "cross_entropy"}),
+    cr.MSE("half_mean"),
+    cr.Huber(0.3, reduction="sum"),
+    cr.Quantile((0.1, 0.9)),
+    cr.GaussianNLL(1e-3),
+    *("mae", "poisson", "cross_entropy"),
+]
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_parts_are_the_whole_with_every_loss(loss):
+    net, X, Y = problem()
+    k = cr.losses.checked_loss(loss).n_targets(2)
+    how = {
+        "epochs": 3,
+        "batch_size": 10,
+        "scale": "auto",
+        "sample_weight": np.linspace(0.1, 2, len(X)),
+        "validation_split": 0.2,
+        "metrics": "mse",
+    }
+    Y = (Y > 0).astype(float)[:, :k]
+    Y = Y if loss != "cross_entropy" else Y[:, 0].astype(int)
+    trainer = cr.Trainer(net, cr.Adam(), loss)
+    trainer.fit(X, Y, **how)
+    data = to_bytes(trainer)
+    read = from_bytes(data)
+    assert read.loss == trainer.loss
+    assert to_bytes(read) == data
+    assert read.fit(X, Y, **how).cost == trainer.fit(X, Y, **how).cost
+    assert standing(read) == standing(trainer)
+
+
+def squares(a, Y):
+    return float(((a - Y) ** 2).mean()), 2 * (a - Y) / a.size
+
+
+@pytest.mark.parametrize("loss", [squares, cr.CustomLoss(squares)], ids=["function", "CustomLoss"])
+def test_a_loss_of_ones_own_is_given_again(loss, tmp_path):
+    net, X, Y = problem()
+    trainer = cr.Trainer(net, cr.Adam(), loss)
+    trainer.fit(X, Y, epochs=3)
+    trainer.save(tmp_path / "t")
+    for none in (None, "mse", cr.MSE()):
+        with pytest.raises(TypeError, match=r"a Python function.*Trainer.load\(path, loss=f\)"):
+            cr.Trainer.load(tmp_path / "t", loss=none)
+    read, copied = cr.Trainer.load(tmp_path / "t", loss=loss), pickled(trainer)
+    trainer.fit(X, Y, epochs=3)
+    for each in (read, copied):
+        each.fit(X, Y, epochs=3)
+        assert standing(each) == standing(trainer)
 
 
 # ------------------------------------------------------------------------------- broken off
@@ -409,6 +465,8 @@ EDITS = {
     "no kind": (setting("optimizer", value={}), "kind"),
     "an argument more": (setting("optimizer", "speed", value=1), "speed"),
     "a wrong number": (setting("optimizer", "momentum", value=2), r"momentum must be in \[0, 1\)"),
+    "a loss of one's own": (setting("loss", value={"kind": "CustomLoss"}), "kind must be one of"),
+    "no loss": (setting("loss", value={"kind": "Loss"}), "loss must be a str, a loss such as"),
     "a wrong loss": (setting("loss", value="hinge"), "loss must be one of"),
     "steps below 0": (setting("steps", value=-1), "steps must be at least 0"),
     "epochs of 1.5": (setting("epochs", value=1.5), "epochs must be a whole number"),
@@ -461,4 +519,4 @@ def test_files_of_other_kinds(tmp_path):
         cr.Trainer.load(tmp_path / "none")
     path.write_bytes(to_bytes(cr.Trainer(net)))
     with pytest.raises(ValueError, match="loss is for a loss of your own; this file has mse"):
-        cr.Trainer.load(path, loss="mse")
+        cr.Trainer.load(path, loss=squares)

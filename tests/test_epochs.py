@@ -68,6 +68,78 @@ def test_metrics_are_scikit_learns_on_the_parameters_of_each_epoch(held, scale, 
             assert history.metrics[name][k] == pytest.approx(value, rel=rtol), name
 
 
+@pytest.mark.parametrize("kind", ["classes", "one-hot", "yes or no", "counts", "spread"])
+def test_metrics_of_other_losses_are_scikit_learns(kind, dtype):
+    theirs = pytest.importorskip("sklearn.metrics")
+    special = pytest.importorskip("scipy.special")
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(60, 3))
+    classes = np.digitize(X[:, 0] + 0.5 * rng.normal(size=60), [-0.5, 0.5])
+    loss, n_out, Y, link = {
+        "classes": ("cross_entropy", 3, classes, lambda a: special.softmax(a, axis=1)),
+        "one-hot": ("cross_entropy", 3, np.eye(3)[classes], lambda a: special.softmax(a, axis=1)),
+        "yes or no": ("binary_cross_entropy", 1, classes > 0, special.expit),
+        "counts": ("poisson", 1, classes, np.exp),
+        "spread": ("gaussian_nll", 2, 100 * X[:, 0], lambda a: a[:, :1]),
+    }[kind]
+    net = cr.Network([cr.Dense(5, "tanh"), cr.Dense(n_out)], 3, dtype=dtype, seed=1)
+    weights = rng.integers(1, 4, size=20)
+    w = weights.astype(float)
+    parameters = []
+    is_regression = kind in {"counts", "spread"}
+    history = net.fit(
+        X[:40],
+        Y[:40],
+        epochs=3,
+        batch_size=8,
+        loss=loss,
+        validation_data=(X[40:], Y[40:], weights),
+        scale="auto",
+        metrics=("mae", "r2") if is_regression else ("accuracy", "log_loss", "auc"),
+        callbacks=[lambda net, _: parameters.append(net.copy("float64"))],
+    )
+    rtol = 1e-10 if dtype == "float64" else 1e-4
+    for k, then in enumerate(parameters):
+        p, y = link(then.predict(X[40:])), Y[40:]
+        if is_regression:
+            expected = {
+                "mae": theirs.mean_absolute_error(y, p, sample_weight=w),
+                "r2": theirs.r2_score(y, p, sample_weight=w),
+            }
+        else:
+            labels = classes[40:] if n_out == 3 else y.astype(int)
+            guess = p.argmax(axis=1) if n_out == 3 else p[:, 0] > 0.5
+            score = p if n_out == 3 else p[:, 0]
+            expected = {
+                "accuracy": theirs.accuracy_score(labels, guess, sample_weight=w),
+                "log_loss": theirs.log_loss(labels, p if n_out == 3 else score, sample_weight=w),
+                "auc": theirs.roc_auc_score(labels, score, sample_weight=w, multi_class="ovr"),
+            }
+        for name, value in expected.items():
+            assert history.metrics[name][k] == pytest.approx(value, rel=rtol), name
+
+
+def test_a_metric_of_ones_own_gets_one_shape_with_every_loss():
+    X = np.linspace(-1, 1, 12).reshape(12, 1)
+    shapes = {}
+
+    def look(Y, prediction):
+        assert Y.dtype == prediction.dtype == np.float64
+        shapes[loss] = Y.shape, prediction.shape
+        return 0.0
+
+    for loss, n_out, Y in [
+        ("mse", 1, X[:, 0]),
+        ("cross_entropy", 3, np.arange(12) % 3),
+        ("gaussian_nll", 4, np.c_[X, X]),
+        (cr.Quantile((0.2, 0.8)), 2, X[:, 0]),
+    ]:
+        net = cr.Network([cr.Dense(n_out)], 1)
+        net.fit(X, Y, epochs=1, loss=loss, metrics=[look], scale="auto")
+    assert [pair[0] for pair in shapes.values()] == [(12, 1), (12, 3), (12, 2), (12, 2)]
+    assert all(one == two for one, two in shapes.values())
+
+
 def test_metrics_change_no_bit_of_the_training(dtype):
     net, X, Y = problem(dtype)
     twin = net.copy()

@@ -152,6 +152,68 @@ def test_a_second_fit_and_a_scaling_of_ones_own_are_kept():
     assert net.scaling is own
 
 
+@pytest.mark.parametrize(
+    ("loss", "make"),
+    [
+        ("cross_entropy", lambda Y: (Y[:, 0] > 50).astype(int)),
+        ("cross_entropy", lambda Y: np.eye(2)[(Y[:, 0] > 50).astype(int)]),
+        ("binary_cross_entropy", lambda Y: Y > 50),
+        ("poisson", np.floor),
+    ],
+)
+def test_classes_and_counts_stay_as_they_are(loss, make, dtype):
+    net, X, Y = problem(dtype)
+    twin = net.copy()
+    history = net.fit(X, make(Y), epochs=3, loss=loss, scale="auto")
+    assert_like_theirs(*_inputs(net.scaling), X)
+    assert not net.scaling.scales_targets
+    twin.scaling = cr.Scaling.fit(X, outputs=2)
+    assert twin.fit(X, make(Y), epochs=3, loss=loss).cost == history.cost
+
+
+@pytest.mark.parametrize("loss", ["mae", "huber", "log_cosh", "quantile", cr.Quantile((0.1, 0.9))])
+def test_losses_in_the_units_of_y_standardise_it(loss):
+    net, X, Y = problem()
+    net.fit(X, Y, epochs=1, loss=loss, scale="auto")
+    assert_like_theirs(net.scaling.y_mean, net.scaling.y_scale, Y)
+
+
+def test_means_and_log_variances_in_the_users_units():
+    """A network that says mean and variance of known noise: in the user's units, both come out."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(4000, 1))
+    spread = np.array([20.0, 0.03])
+    Y = np.array([1000.0, -5.0]) + X * [300.0, 0.5] + spread * rng.normal(size=(4000, 2))
+    net = cr.Network([cr.Dense(4)], 1, dtype="float64")
+    history = net.fit(
+        X,
+        Y,
+        epochs=60,
+        optimizer=cr.Adam(cr.Cosine(0.03, epochs=60)),
+        loss="gaussian_nll",
+        scale="auto",
+        metrics="mae",
+    )
+    assert_like_theirs(net.scaling.y_mean[:2], net.scaling.y_scale[:2], Y)
+    a = net.predict([[0.5]])[0]
+    np.testing.assert_allclose(a[:2], [1150.0, -4.75], rtol=2e-3)
+    np.testing.assert_allclose(np.exp(a[2:] / 2), spread, rtol=0.05)
+    # For normal noise the mean absolute error is sqrt(2 / pi) of the spread.
+    expected = np.sqrt(2 / np.pi) * spread.mean()
+    assert history.metrics["mae"][-1] == pytest.approx(expected, rel=0.05)
+
+
+def test_weighted_rows_give_weighted_means(dtype):
+    net, X, Y = problem(dtype)
+    weights = np.arange(40) % 3
+    out = np.sort(np.random.default_rng([9, 1]).permutation(40)[:10])
+    rest = np.setdiff1d(np.arange(40), out)
+    X[weights == 0] += 1e8
+    net.fit(X, Y, epochs=1, sample_weight=weights, validation_split=0.25, seed=9, scale="auto")
+    assert_like_theirs(*_inputs(net.scaling), X[rest], weights[rest])
+    assert_like_theirs(net.scaling.y_mean, net.scaling.y_scale, Y[rest], weights[rest])
+
+
 @pytest.mark.parametrize("last", ["sigmoid", "tanh", "relu", "softplus"])
 def test_outputs_that_cannot_be_any_number_leave_the_targets_alone(last):
     net, X, Y = problem(last=last)
@@ -171,6 +233,10 @@ def test_outputs_that_cannot_be_any_number_leave_the_targets_alone(last):
         {"metrics": "speed"},
         {"early_stopping": cr.EarlyStopping(monitor="r2")},
         {"batch_size": 0},
+        {"sample_weight": np.zeros(40)},
+        {"sample_weight": np.r_[1.0, np.zeros(39)], "validation_split": 0.5},
+        {"loss": "cross_entropy"},
+        {"loss": "poisson", "Y": np.full((40, 2), -1.0)},
         {"Y": np.ones((3, 2))},
         {"Y": np.full((40, 2), np.nan)},
         {"X": np.full((40, 3), np.inf)},
