@@ -414,6 +414,21 @@ def test_divergence_in_the_first_epoch(dtype, unchanged):
     assert "the initial ones" in str(caught.value)
 
 
+def test_what_is_said_of_a_divergence_with_weights_and_in_a_scaling():
+    net = make_net(activation="relu")
+    X, Y = make_data()
+    weights = np.arange(23.0)
+    cost = net.cost(X, Y, sample_weight=weights)
+    assert cost != pytest.approx(net.cost(X, Y), rel=0.01)
+    how = {"batch_size": 1, "optimizer": cr.SGD(1e30), "sample_weight": weights}
+    with pytest.raises(cr.DivergedError, match=r'or scale the data: fit\(..., scale="auto"\)') as e:
+        net.fit(X, Y, **how)
+    assert e.value.cost == pytest.approx(cost, rel=1e-12)
+    net.scaling = cr.Scaling.fit(X, Y)
+    with pytest.raises(cr.DivergedError, match=r"smaller learning_rate \(it was 1e\+30\)$"):
+        net.fit(X, Y, **how)
+
+
 def test_inputs_so_large_that_the_first_layer_overflows(dtype, unchanged):
     net = make_net(dtype, activation="relu")
     net.W[1][:] = 100

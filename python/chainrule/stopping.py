@@ -88,8 +88,18 @@ class EarlyStopping:
         return f"EarlyStopping({', '.join(said)})"
 
 
-def mode_of(rule: EarlyStopping, metrics: Iterable[str]) -> str:
-    """Which way is better under `rule` in a fit with these metrics; ValueError if nobody says."""
+def mode_of(rule: Any, metrics: Iterable[str]) -> str:
+    """Which way is better under `rule` (None: the cost) in a fit with these metrics.
+
+    TypeError for anything but a rule, ValueError where nobody says which way.
+    """
+    if rule is None:
+        return BETTER["cost"]
+    if not isinstance(rule, EarlyStopping):
+        raise TypeError(
+            "early_stopping must be an EarlyStopping(patience=10) or None, "
+            f"got {shown(rule)} ({type(rule).__name__})"
+        )
     one_of(rule.monitor, "early_stopping: monitor", ("cost", *metrics))
     mode = rule.mode or BETTER.get(rule.monitor)
     if mode is None:

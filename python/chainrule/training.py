@@ -8,7 +8,6 @@ arguments, keeps the history and turns a cost that is not finite into `DivergedE
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from functools import partial
 from os import PathLike
 from typing import Any
@@ -17,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from .arrays import all_finite
 from .custom_loss import custom_fit, custom_step
+from .divergence import diverged_epoch, diverged_step
 from .epochs import Epochs, checked_callbacks, progress_bar
-from .errors import DivergedError, real, shown, whole_number
+from .errors import real, shown, whole_number
 from .history import History
 from .losses import MAE, MSE, CustomLoss, GaussianNLL, Huber, LogCosh, LossLike, checked_loss
 from .metrics import checked_metrics
@@ -33,10 +32,6 @@ from .stopping import EarlyStopping, Watch, mode_of
 Array = NDArray[Any]
 
 _DEFAULT_OPTIMIZER = SGD()
-_ADVICE = (
-    "try a smaller learning_rate (it was {rate:g}), or scale the data: "
-    "net.scaling = chainrule.Scaling.fit(X, Y)"
-)
 
 
 class Trainer:
@@ -47,7 +42,8 @@ class Trainer:
     net : Network
         Trained in place.
     optimizer : SGD, RMSprop, Adam, AdamW or Rprop
-    loss : {"mse"} or MSE
+    loss : str, Loss or function(a, Y) -> (cost, dC/da)
+        As for `Network.cost`.
 
     Raises
     ------
@@ -194,18 +190,7 @@ class Trainer:
             else:
                 cost = self._engine.step(x, y, weight)
         except ArithmeticError as error:
-            # An update can overflow although the cost before it was finite.
-            kept = (
-                "The network keeps its parameters"
-                if all_finite(self._net.theta)
-                else "The update before it overflowed: the parameters are not finite any more"
-            )
-            raise DivergedError(
-                f"step {self._steps + 1} diverged: {error}. {kept}; "
-                + _ADVICE.format(rate=self._engine.learning_rate),
-                step=self._steps + 1,
-                cost=self._cost,
-            ) from None
+            raise diverged_step(self, self._steps + 1, self._cost, error) from None
         self._steps += 1
         self._cost = cost
         return cost
@@ -247,7 +232,7 @@ class Trainer:
         progress = _checked_bool(progress, "progress")
         callbacks = checked_callbacks(callbacks)
         measures = checked_metrics(metrics)
-        mode = _checked_mode(early_stopping, measures)
+        mode = mode_of(early_stopping, measures)
         scaling, done = net._scaling, self._engine.steps
         try:
             train, held = gather(
@@ -300,7 +285,7 @@ class Trainer:
                 seen.bar.close()
         self._watch = None  # not broken off: the next fit begins anew
         if stopped == "diverged":
-            raise _diverged(self, x, y, epochs, [c for c in costs if math.isfinite(c)])
+            raise diverged_epoch(self, seen.train, epochs, [c for c in costs if math.isfinite(c)])
         return seen.ended(costs, val_costs, stopped)
 
     def _watch_of(self, rule: EarlyStopping | None, mode: str) -> Watch | None:
@@ -400,33 +385,6 @@ def fit(
     return Trainer(net, optimizer, loss).fit(X, Y, **how)
 
 
-def _diverged(
-    trainer: Trainer, x: Array, y: Array, epochs: int, costs: list[float]
-) -> DivergedError:
-    """What to raise when an epoch diverged after `costs`, those of the epochs before it."""
-    epoch = len(costs) + 1
-    # In the first epoch the parameters are the initial ones: their cost is the last finite one.
-    cost = costs[-1] if costs else _cost_of(trainer, x, y)
-    if not math.isfinite(cost):
-        cost = math.nan
-    last = "it never was" if math.isnan(cost) else f"last finite cost {cost:.6g}"
-    kept = f"those after epoch {epoch - 1}" if costs else "the initial ones"
-    return DivergedError(
-        f"training diverged in epoch {epoch} of {epochs}: the cost or a parameter is no longer "
-        f"finite ({last}). The network's parameters are {kept}; "
-        + _ADVICE.format(rate=trainer.learning_rate),
-        epoch=epoch,
-        cost=cost,
-    )
-
-
-def _cost_of(trainer: Trainer, x: Array, y: Array) -> float:
-    net, loss = trainer.net, trainer._loss
-    if isinstance(loss, CustomLoss):
-        return net._custom(loss, x, y)[0]
-    return net._engine.cost(x, y, net._objective(loss))
-
-
 def _core_trainer(
     net: Network, optimizer: Optimizer, objective: Any
 ) -> _core.Trainer32 | _core.Trainer64:
@@ -458,15 +416,3 @@ def _checked_bool(value: Any, name: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {shown(value)}")
     return bool(value)
-
-
-def _checked_mode(rule: Any, metrics: Iterable[str]) -> str:
-    """Which way is better for the early stopping, which is checked here."""
-    if rule is None:
-        return "min"
-    if not isinstance(rule, EarlyStopping):
-        raise TypeError(
-            "early_stopping must be an EarlyStopping(patience=10) or None, "
-            f"got {shown(rule)} ({type(rule).__name__})"
-        )
-    return mode_of(rule, metrics)
