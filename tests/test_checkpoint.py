@@ -255,7 +255,9 @@ def test_a_training_broken_off_goes_on_as_if_it_had_not_been(place, monitor, res
 
     def trainer():
         net = cr.Network([cr.Dense(30, "tanh"), cr.Dense(2)], 3, dtype="float64", seed=4)
-        return cr.Trainer(net, cr.Adam(cr.ReduceOnPlateau(0.001, factor=0.9, patience=1)))
+        trainer = cr.Trainer(net, cr.Adam(cr.ReduceOnPlateau(0.001, factor=0.9, patience=1)))
+        trainer.fit(X, Y, epochs=2, batch_size=10)  # epochs are numbered anew after it
+        return trainer
 
     whole = trainer()
     history = whole.fit(X, Y, epochs=500, **how)

@@ -95,14 +95,12 @@ def fitted_scaling(net: Network, loss: Loss, X: Array, Y: Array, w: Array | None
 
 
 def users_targets(net: Network, loss: Loss, Y: Any, name: str, rows: int) -> Array:
-    """Y checked, (m, k) in float64 and in the user's units; classes are one-hot."""
+    """Y (m, k) in float64 and in the user's units; classes are one-hot."""
     n_L = net.n[-1]
     loss.check_outputs(n_L)
     k = loss.n_targets(n_L)
     encoded = loss.targets(Y, n_L, name)
-    y = as_matrix(encoded, name, np.float64, k, rows, unit="columns", column=k == 1)
-    loss.check_targets(y, name)
-    return y
+    return as_matrix(encoded, name, np.float64, k, rows, unit="columns", column=k == 1)
 
 
 def predictions(net: Network, loss: Loss, x: Array) -> Array:
