@@ -44,6 +44,10 @@ def problem(dtype="float64", m=47):
     return net, X, np.sin(X[:, :2]) + 0.3 * rng.normal(size=(m, 2))
 
 
+def squares(a, Y):
+    return float(((a - Y) ** 2).mean()), 2 * (a - Y) / a.size
+
+
 def standing(trainer):
     """All that a next step depends on."""
     return (
@@ -179,6 +183,52 @@ def test_copies_and_pickles_stand_where_the_trainer_stood(twin_of):
     assert standing(twin) == standing(trainer)
 
 
+@pytest.mark.parametrize("loss", ["mse", "function"])
+@pytest.mark.parametrize("fitted", [True, False])
+def test_dropout_and_penalties_go_on(fitted, loss, dtype, tmp_path):
+    """The units that are dropped are a function of the seed and the number of steps."""
+    _, X, Y = problem(dtype)
+    how = {"l1": 1e-3, "l2": 1e-2, "per_row": True, "seed": 5}
+    layers = [cr.Dense(16, "tanh", dropout=0.3), cr.Dense(2)]
+
+    def trainer(**options):
+        net = cr.Network(layers, 3, dtype=dtype, seed=1)
+        return cr.Trainer(net, cr.Adam(0.01), loss if loss == "mse" else squares, **options)
+
+    def more(trainer):
+        if fitted:
+            return trainer.fit(X, Y, epochs=5, batch_size=10, seed=9).cost
+        return [trainer.step(X, Y) for _ in range(5)]
+
+    whole, part = trainer(**how), trainer(**how)
+    costs = more(whole) + more(whole)
+    first = more(part)
+    part.save(tmp_path / "t")
+    read = cr.Trainer.load(tmp_path / "t", loss=None if loss == "mse" else squares)
+    assert first + more(read) == costs
+    assert standing(read) == standing(whole)
+    assert read.penalties == (1e-3, 1e-2)
+    # A step after a fit goes by the trainer's own seed again.
+    assert whole.step(X, Y) == read.step(X, Y)
+    if not fitted:
+        for other in ({"seed": 6}, {"l1": 0.0}, {"l2": 0.0}, {"per_row": False}):
+            assert more(trainer(**how | other)) != first, other
+
+
+def test_a_step_after_a_fit_drops_units_by_the_seed_of_the_trainer():
+    _, X, Y = problem()
+    one, two = (
+        cr.Trainer(
+            cr.Network([cr.Dense(16, "tanh", dropout=0.5), cr.Dense(2)], 3, dtype="float64"), seed=s
+        )
+        for s in (1, 2)
+    )
+    one.fit(X, Y, epochs=2, seed=9)
+    two.fit(X, Y, epochs=2, seed=9)
+    assert standing(one) == standing(two)
+    assert one.step(X, Y) != two.step(X, Y)
+
+
 LOSSES = [
     *(loss for name, loss in cr.losses.LOSSES.items() if name not in {"poisson", "cross_entropy"}),
     cr.MSE("half_mean"),
@@ -211,10 +261,6 @@ def test_parts_are_the_whole_with_every_loss(loss):
     assert to_bytes(read) == data
     assert read.fit(X, Y, **how).cost == trainer.fit(X, Y, **how).cost
     assert standing(read) == standing(trainer)
-
-
-def squares(a, Y):
-    return float(((a - Y) ** 2).mean()), 2 * (a - Y) / a.size
 
 
 @pytest.mark.parametrize("loss", [squares, cr.CustomLoss(squares)], ids=["function", "CustomLoss"])
@@ -264,6 +310,8 @@ def test_a_training_broken_off_goes_on_as_if_it_had_not_been(place, monitor, res
     assert history.stopped == "early_stopping"
     epochs = len(history.cost)
     assert 8 < epochs < 500
+    values = history.val_cost if monitor == "cost" else history.metrics[monitor]
+    whole_best = min(values)
     cut = {"first": 1, "middle": epochs // 2, "last but one": epochs - 1}[place]
     part = trainer()
 
@@ -283,6 +331,7 @@ def test_a_training_broken_off_goes_on_as_if_it_had_not_been(place, monitor, res
         assert standing(each) == standing(whole)
         best = history.best_epoch - cut
         assert (f"after epoch {best}" if best > 0 else "an epoch before this fit") in rest.reason
+        assert f"for 7 epochs: the lowest, {whole_best:.6g}, was" in rest.reason
         # It has ended: the next one begins anew.
         assert len(each.fit(X, Y, epochs=3, **how).cost) == 3
 

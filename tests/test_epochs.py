@@ -414,6 +414,24 @@ def test_a_callback_that_trains_the_same_network():
     assert net.scaling == twin.scaling
 
 
+def test_a_callback_that_calls_fit_of_its_own_trainer():
+    net, X, Y = problem()
+    one, two = (cr.Trainer(each, cr.Adam()) for each in (net.copy(), net))
+    rule = cr.EarlyStopping(patience=3)
+    refused = []
+
+    def again(net, history):
+        with pytest.raises(RuntimeError, match="the network is being trained already, by this"):
+            one.fit(X, Y, seed=7, epochs=1)
+        refused.append(1)
+
+    one.fit(X, Y, epochs=3, callbacks=[again], early_stopping=rule)
+    two.fit(X, Y, epochs=3, early_stopping=rule)
+    assert refused == [1, 1, 1]
+    assert one.net.theta.tobytes() == two.net.theta.tobytes()
+    one.fit(X, Y, epochs=1)  # and it is free again
+
+
 def test_a_callback_saves_the_model_of_each_epoch(tmp_path, dtype):
     net, X, Y = problem(dtype)
     start = net.copy()

@@ -201,7 +201,8 @@ def test_validation_costs_are_those_after_the_epoch(dtype):
     assert "validation cost" in repr(history)
 
 
-def test_weights_of_fit_count_rows(split=0.3):
+def test_weights_of_fit_count_rows():
+    split = 0.3
     X, Y = make_data()
     weights = np.arange(23) % 3
     net, twin = make_net(), make_net()

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from . import losses, modelfile, optimizers, schedules, stopping
 from .arrays import all_finite
-from .errors import LARGEST, FormatError, one_of, real, shown, whole_number
+from .errors import FormatError, one_of, real, shown, whole_number
 from .losses import CustomLoss, checked_loss
 from .modelfile import FORMAT, TRAINER_FORMAT, header_length, read_tensors, strict_json
 from .network import Network
@@ -36,9 +36,8 @@ _STANDING = {
     *("optimizer", "loss", "options", "steps", "step_calls", "epochs", "learning_rate", "cost"),
     *("plateau", "watch"),
 }
-_OPTIONS: tuple[str, ...] = ()  # of a Trainer, beside its optimiser and loss
 _PLATEAU = ("rate", "lowest", "waited")
-_WATCH = ("mode", "first", "best", "best_epoch", "mark", "waited")
+_WATCH = ("mode", "best", "best_epoch", "mark", "waited")
 _OWN = {"kind": "a Python function"}  # stands for a loss that no file can hold
 _NO_DIGEST = "0" * 64  # in the place of the digest while it is computed
 _DIGEST = re.compile(rb'"sha256":"([0-9a-f]{64})"')
@@ -130,7 +129,12 @@ def _standing(trainer: Trainer) -> dict[str, Any]:
     return {
         "optimizer": _spec(trainer.optimizer),
         "loss": _OWN if function_of(trainer.loss) else _spec(trainer.loss),
-        "options": {name: getattr(trainer, name) for name in _OPTIONS},
+        "options": {
+            "l1": trainer.penalties[0],
+            "l2": trainer.penalties[1],
+            "per_row": trainer._per_row,
+            "seed": trainer._seed,
+        },
         "steps": trainer._engine.steps,
         "step_calls": trainer._steps,
         "epochs": trainer.epochs,
@@ -173,11 +177,10 @@ def _restored_watch(net: Network, old: dict[str, Any], tensors: Arrays) -> Watch
     rule = _from_spec(old["rule"])
     if not isinstance(rule, EarlyStopping):
         raise FormatError(f"watch.rule must be an EarlyStopping, got {shown(rule)}")
-    first = whole_number(old["first"], "watch.first", least=0)
-    watch = Watch(rule, net.theta, one_of(old["mode"], "watch.mode", MODES), first)
+    watch = Watch(rule, net.theta, one_of(old["mode"], "watch.mode", MODES))
     watch.best = _finite(old["best"], "watch.best", math.nan)
     best, mark = old["best_epoch"], old["mark"]
-    watch.best_epoch = best if best is None else whole_number(best, "watch.best_epoch", -LARGEST)
+    watch.best_epoch = best if best is None else whole_number(best, "watch.best_epoch", 0)
     watch.mark = mark if mark is None else _finite(mark, "watch.mark")
     watch.waited = whole_number(old["waited"], "watch.waited", least=0)
     if watch.kept is not None:

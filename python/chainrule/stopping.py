@@ -119,16 +119,11 @@ class Watch:
     theta : ndarray
         The parameters that are trained.
     mode : {"min", "max"}
-    first : int
-        Epochs that were done before epoch 1.
     """
 
-    def __init__(
-        self, rule: EarlyStopping, theta: Array, mode: str = "min", first: int = 0
-    ) -> None:
+    def __init__(self, rule: EarlyStopping, theta: Array, mode: str = "min") -> None:
         self.rule = rule
         self.mode = mode
-        self.first = first
         self.best = math.nan
         self.best_epoch: int | None = None
         self.waited = 0
@@ -150,11 +145,9 @@ class Watch:
             self.waited += 1
         return self.waited >= self.rule.patience
 
-    def begin_again(self, first: int) -> None:
-        """Go on in another fit, which begins after `first` epochs."""
-        if self.best_epoch is not None:
-            self.best_epoch -= first - self.first
-        self.first = first
+    def begin_again(self) -> None:
+        """Go on in another fit, which numbers its epochs from 1."""
+        self.best_epoch = None if self.best_epoch is None else 0
 
     def restore(self) -> None:
         """Put the parameters of the best epoch back."""
@@ -192,7 +185,7 @@ def _ended_early(watch: Watch, validation: bool) -> str:
 
 
 def _epoch(number: int) -> str:
-    """An epoch numbered from 1; of a fit that was broken off, those before are 0, -1, ..."""
+    """An epoch in words; 0 is one of a fit that was broken off before."""
     return f"epoch {number}" if number > 0 else "an epoch before this fit"
 
 

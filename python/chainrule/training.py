@@ -37,6 +37,9 @@ _DEFAULT_OPTIMIZER = SGD()
 class Trainer:
     """A network with an optimiser and its state: steps of your own, or epochs and more epochs.
 
+    Keep it to go on where you were: with new rows (`step`, or `fit` with epochs=1), with more
+    epochs (`fit` again), or another day (`save` and `load`).
+
     Parameters
     ----------
     net : Network
@@ -44,6 +47,13 @@ class Trainer:
     optimizer : SGD, RMSprop, Adam, AdamW or Rprop
     loss : str, Loss or function(a, Y) -> (cost, dC/da)
         As for `Network.cost`.
+    l1, l2 : float
+        At least 0: the cost grows by l1 sum |w| + l2 / 2 sum w^2 over all weights, not the biases.
+    per_row : bool
+        Both are divided by the number of rows of each batch (or the sum of their weights), which is
+        what `alpha` means in scikit-learn.
+    seed : int
+        Of the dropout in `step`; `fit` has a seed of its own.
 
     Raises
     ------
@@ -61,19 +71,31 @@ class Trainer:
         "_cost",
         "_engine",
         "_epochs",
+        "_fitting",
         "_loss",
         "_net",
         "_optimizer",
+        "_penalties",
+        "_per_row",
         "_plateau",
         "_quick",
         "_schedule",
+        "_seed",
         "_steps",
         "_watch",
         "loss",
     )
 
     def __init__(
-        self, net: Network, optimizer: Optimizer = _DEFAULT_OPTIMIZER, loss: LossLike = "mse"
+        self,
+        net: Network,
+        optimizer: Optimizer = _DEFAULT_OPTIMIZER,
+        loss: LossLike = "mse",
+        *,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        per_row: bool = False,
+        seed: int = 0,
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"net must be a Network, got {type(net).__name__}")
@@ -86,9 +108,21 @@ class Trainer:
         self._steps = 0
         self._epochs = 0
         self._cost = math.nan
+        self._fitting = False
         self._watch: Watch | None = None  # of the fit that runs, or was broken off
         self._loss = checked
-        self._engine = _core_trainer(net, optimizer, net._objective(checked))
+        self._engine = _core_trainer(
+            net,
+            optimizer,
+            objective=net._objective(checked),
+            l1=_checked_penalty(l1, "l1"),
+            l2=_checked_penalty(l2, "l2"),
+            per_row=_checked_bool(per_row, "per_row"),
+        )
+        self._per_row = bool(per_row)
+        self._seed = whole_number(seed, "seed", least=0)
+        self._engine.set_seed(self._seed)
+        self._penalties = (float(l1), float(l2))
         schedule = optimizer.learning_rate
         # A loss that has nothing to say about targets: then the core looks at the arrays itself.
         self._quick = type(checked) in (MSE, MAE, Huber, LogCosh, GaussianNLL) and not isinstance(
@@ -128,6 +162,18 @@ class Trainer:
         elif self._schedule is not None:
             raise ValueError(f"learning_rate follows {self._schedule}; it cannot be set")
         self._engine.learning_rate = rate
+
+    @property
+    def penalties(self) -> tuple[float, float]:
+        """(l1, l2) of the next step; may be set between steps."""
+        return self._penalties
+
+    @penalties.setter
+    def penalties(self, value: tuple[float, float]) -> None:
+        l1, l2 = value
+        l1, l2 = _checked_penalty(l1, "l1"), _checked_penalty(l2, "l2")
+        self._engine.set_penalties(l1, l2)
+        self._penalties = (l1, l2)
 
     @property
     def state(self) -> tuple[Array, ...]:
@@ -217,13 +263,15 @@ class Trainer:
 
         The optimiser's state, the order of the rows and the schedule go on where the last `fit` of
         this trainer ended: 10 epochs and 10 more are the same bits as 20 at once. So do they after
-        `save` and `load`.
+        `save` and `load`. An epoch that was broken off in its middle does not count.
 
         Early stopping begins anew with each `fit`, unless the one before was broken off (by an
         exception, by Ctrl-C, or by the end of the process after a callback saved the trainer) and
         `early_stopping` is the same rule: then it remembers. With `restore_best` each `fit` that
         ends by itself goes back to its best epoch, and the next one goes on from there.
         """
+        if self._fitting:
+            raise RuntimeError("the network is being trained already, by this trainer")
         net = self._net
         epochs = whole_number(epochs, "epochs", most=2**31 - 1)
         batch_size = whole_number(batch_size, "batch_size")
@@ -263,6 +311,7 @@ class Trainer:
         run = self._engine.fit
         if isinstance(self._loss, CustomLoss):
             run = partial(custom_fit, self._engine, self._net, self._loss)
+        self._fitting = True
         try:
             costs, val_costs, stopped = run(
                 x,
@@ -280,6 +329,8 @@ class Trainer:
                 None if held is None else held.w,
             )
         finally:
+            self._fitting = False
+            self._engine.set_seed(self._seed)  # again that of `step`
             self._epochs = first + (self._engine.steps - done) // steps
             if seen.bar is not None:
                 seen.bar.close()
@@ -294,10 +345,10 @@ class Trainer:
         if rule is None:
             return None
         if old is not None and (old.rule, old.mode) == (rule, mode):
-            old.begin_again(self._epochs)
+            old.begin_again()
             self._watch = old
         else:
-            self._watch = Watch(rule, self._net.theta, mode, first=self._epochs)
+            self._watch = Watch(rule, self._net.theta, mode)
         return self._watch
 
     def _after_epoch(self, cost: float) -> None:
@@ -379,19 +430,27 @@ class Trainer:
 
 
 def fit(
-    net: Network, X: Any, Y: Any, *, optimizer: Optimizer, loss: LossLike, **how: Any
+    net: Network,
+    X: Any,
+    Y: Any,
+    *,
+    optimizer: Optimizer,
+    loss: LossLike,
+    l1: float,
+    l2: float,
+    **how: Any,
 ) -> History:
     """See `Network.fit`."""
-    return Trainer(net, optimizer, loss).fit(X, Y, **how)
+    return Trainer(net, optimizer, loss, l1=l1, l2=l2).fit(X, Y, **how)
 
 
 def _core_trainer(
-    net: Network, optimizer: Optimizer, objective: Any
+    net: Network, optimizer: Optimizer, **how: Any
 ) -> _core.Trainer32 | _core.Trainer64:
     arguments = core_arguments(optimizer)
     if isinstance(net._engine, _core.Network32):
-        return _core.Trainer32(net._engine, **arguments, objective=objective)
-    return _core.Trainer64(net._engine, **arguments, objective=objective)
+        return _core.Trainer32(net._engine, **arguments, **how)
+    return _core.Trainer64(net._engine, **arguments, **how)
 
 
 def _check_optimizer(optimizer: Any, net: Network) -> None:
@@ -409,6 +468,13 @@ def _checked_rate(rate: Any, net: Network) -> float:
         in_dtype = net.theta.dtype.type(number)
     if not (in_dtype > 0 and np.isfinite(in_dtype)):
         raise ValueError(f"learning_rate must be above 0 and finite in {net.dtype}, got {rate}")
+    return number
+
+
+def _checked_penalty(value: Any, name: str) -> float:
+    number = real(value, name)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{name} must be at least 0 and finite, got {shown(value)}")
     return number
 
 
