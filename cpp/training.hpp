@@ -45,7 +45,8 @@ struct Plan {
   const double* rates = nullptr;  // one learning rate for each step; null: the optimiser's
 };
 
-enum class Stopped { epochs, callback, diverged, interrupted };
+// gradient, change, line_search: what ends L-BFGS.
+enum class Stopped { epochs, callback, diverged, interrupted, gradient, change, line_search };
 
 struct Report {
   std::vector<double> cost, val_cost;  // one per finished epoch
