@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -60,6 +61,9 @@ struct Observer {
   std::function<bool()> poll;
 };
 
+// Time between two looks at whether to stop.
+constexpr auto kPollEvery = std::chrono::milliseconds(50);
+
 // What a training needs beside theta and the optimiser's state. Kept with a network, the next
 // training finds it there: taking tens of megabytes from the system costs as much as a step.
 template <class T>
@@ -69,6 +73,9 @@ struct Workspace {
   int threads = 0;
   Buffer<T> start_theta, start_state[kMostStates];
   Buffer<T> gradient;  // all of it, where its norm is wanted
+
+  Passes<T>& passes_for(const Network<T>& net, std::ptrdiff_t batch_rows);
+  void trim();  // gives large buffers back to the system
 };
 
 template <class T>
@@ -94,7 +101,6 @@ class Trainer {
   void set_learning_rate(double rate) { optimizer_.learning_rate = rate; }
 
  private:
-  Passes<T>& passes(std::ptrdiff_t batch_rows);
   Update<T> update(double scale = 1) const;  // the numbers of the step to come
   void descend(const Update<T>& update, std::ptrdiff_t at, const T* g, std::ptrdiff_t n);
   // One pass and one step of it; theta_finite_ tells whether all of theta is finite still.

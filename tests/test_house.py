@@ -22,10 +22,13 @@ CPP_ORDER = [
     "dispatch",
     "parallel",
     "layout",
+    "line_search",
+    "minimiser",
     "network",
     "layered",
     "passes",
     "training",
+    "lbfgs",
     "fastcall",
     "bindings",
 ]
