@@ -23,6 +23,7 @@ class Lbfgs {
   int states() const { return 2 * minimiser_.pairs(); }
   T* state(int k) { return k % 2 == 0 ? minimiser_.s(k / 2) : minimiser_.y(k / 2); }
   std::int64_t steps() const { return minimiser_.iterations(); }
+  void set_steps(std::int64_t steps) { minimiser_.set_iterations(steps); }
   std::int64_t evaluations() const { return minimiser_.evaluations(); }
   double learning_rate() const { return minimiser_.options.learning_rate; }
   void set_learning_rate(double rate) { minimiser_.options.learning_rate = rate; }

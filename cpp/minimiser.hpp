@@ -56,6 +56,7 @@ class Minimiser {
   T* s(int k) { return s_[place(k)].data(); }  // k = 0: the oldest
   T* y(int k) { return y_[place(k)].data(); }
   std::int64_t iterations() const { return iterations_; }
+  void set_iterations(std::int64_t iterations) { iterations_ = iterations; }
   std::int64_t evaluations() const { return evaluations_; }
   void forget() { pairs_ = 0; }
   Found last_search() const { return last_search_; }

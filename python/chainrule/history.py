@@ -25,11 +25,13 @@ class History:
     Attributes
     ----------
     cost : list of float
-        One per epoch: the mean over the rows of the costs seen before each update.
+        One per epoch: the mean over the rows of the costs seen before each update. With `LBFGS`
+        the cost after each iteration.
     val_cost : list of float
         One per epoch, after it; empty without validation data.
     stopped : str
-        "epochs" (all done), "callback" or "early_stopping"; "" while training.
+        "epochs" (all done), "callback" or "early_stopping"; from `LBFGS` also "gradient", "change"
+        or "line_search"; "" while training.
     reason : str
         Why training stopped, and what to try next, in words.
     best_epoch : int or None

@@ -288,8 +288,10 @@ max_line_search=25)
 
 
 def core_arguments(optimizer: Optimizer) -> dict[str, Any]:
-    """What the core's trainer takes."""
+    """What the core's trainer takes; that of LBFGS is another one, without a rule."""
     rule, its_own = optimizer._core()
+    if isinstance(optimizer, LBFGS):
+        return {"learning_rate": optimizer.first_rate, **its_own}
     return {
         "rule": rule,
         "learning_rate": optimizer.first_rate,

@@ -378,7 +378,8 @@ def lbfgs_direction(g: Array, pairs: Pairs) -> Array:
     d = q * ((pairs[-1][0] @ pairs[-1][1]) / (pairs[-1][1] @ pairs[-1][1])) if pairs else q
     for s, y in pairs:
         d = d + s * (a.pop() - (y @ d) / (s @ y))
-    return -d
+    direction: Array = -d
+    return direction
 
 
 def cubic_minimum(p: Line, q: Line) -> float:

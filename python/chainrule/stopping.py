@@ -58,6 +58,18 @@ class EarlyStopping:
         object.__setattr__(self, "min_delta", delta)
 
 
+# What ends L-BFGS, and what it means.
+_ENDS = {
+    "gradient": "No slope is above tolerance_grad any more after {n}: a minimum, or flat ground.",
+    "change": "The last of {n} changed the cost, or every parameter, by less than "
+    "tolerance_change: a minimum, or slow progress; if the cost should fall further, try a smaller "
+    "tolerance_change.",
+    "line_search": "The line search found no lower cost after {n}: a minimum as far as rounding "
+    "lets it be seen, or a kink of the cost. If the cost should fall further, try float64, scaled "
+    "data or a smooth activation such as tanh.",
+}
+
+
 class Watch:
     """What an `EarlyStopping` remembers from epoch to epoch."""
 
@@ -98,6 +110,8 @@ def reason(
             f"{watch.lowest:.6g}, was after epoch {watch.best_epoch}"
         )
         ended += ", whose parameters the network has." if watch.rule.restore_best else "."
+    elif stopped in _ENDS:
+        ended = _ENDS[stopped].format(n=f"{len(cost)} iteration{'s' if len(cost) > 1 else ''}")
     elif stopped == "callback":
         ended = f"A callback ended the training after epoch {len(cost)}."
     else:

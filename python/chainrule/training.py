@@ -21,7 +21,7 @@ from .errors import DivergedError, real, shown, whole_number
 from .history import History
 from .losses import Loss, checked_loss
 from .network import Network
-from .optimizers import SGD, Optimizer, core_arguments
+from .optimizers import LBFGS, SGD, Optimizer, core_arguments
 from .schedules import Plateau, ReduceOnPlateau, Schedule
 from .stopping import EarlyStopping, Watch, reason
 
@@ -41,7 +41,7 @@ class Trainer:
     ----------
     net : Network
         Trained in place.
-    optimizer : SGD, RMSprop, Adam, AdamW or Rprop
+    optimizer : SGD, RMSprop, Adam, AdamW, Rprop or LBFGS
     loss : {"mse"} or MSE
 
     Raises
@@ -60,6 +60,7 @@ class Trainer:
         "_cost",
         "_engine",
         "_epochs",
+        "_full_batch",
         "_net",
         "_optimizer",
         "_plateau",
@@ -81,6 +82,7 @@ class Trainer:
         self._steps = 0
         self._epochs = 0
         self._cost = math.nan
+        self._full_batch = isinstance(optimizer, LBFGS)
         self._engine = _core_trainer(net, optimizer, checked.reduction)
         schedule = optimizer.learning_rate
         self._schedule = schedule if isinstance(schedule, Schedule) else None
@@ -115,6 +117,7 @@ class Trainer:
         """The optimiser's state: arrays (P,) in the order of `net.theta`, writable views.
 
         Momentum has one, v; RMSprop q (and v); Adam v and q; Rprop g and h; plain SGD none.
+        LBFGS has s and y of the oldest change it remembers, of the next one and so on, read-only.
         """
         return tuple(self._engine.state)
 
@@ -146,7 +149,7 @@ class Trainer:
         RuntimeError
             The network is being trained in another thread.
         """
-        if self._net._scaling is None and self._schedule is None:
+        if self._net._scaling is None and self._schedule is None and not self._full_batch:
             cost = self._engine.try_step(X, Y)
             if cost is not None:
                 self._steps += 1
@@ -221,7 +224,7 @@ class Trainer:
             x, y, x_val, y_val = _split(x, y, validation_split, seed)
         x, y = _apart(net, x, y)
         rows = x.shape[0]
-        batch_size = min(batch_size, rows)
+        batch_size = rows if self._full_batch else min(batch_size, rows)
         history = History()
         bar = None
         if progress:
@@ -323,8 +326,12 @@ def _cost_of(trainer: Trainer, x: Array, y: Array) -> float:
 
 def _core_trainer(
     net: Network, optimizer: Optimizer, reduction: str
-) -> _core.Trainer32 | _core.Trainer64:
+) -> _core.Trainer32 | _core.Trainer64 | _core.Lbfgs32 | _core.Lbfgs64:
     arguments = core_arguments(optimizer)
+    if isinstance(optimizer, LBFGS):
+        if isinstance(net._engine, _core.Network32):
+            return _core.Lbfgs32(net._engine, **arguments, reduction=reduction)
+        return _core.Lbfgs64(net._engine, **arguments, reduction=reduction)
     if isinstance(net._engine, _core.Network32):
         return _core.Trainer32(net._engine, **arguments, reduction=reduction)
     return _core.Trainer64(net._engine, **arguments, reduction=reduction)

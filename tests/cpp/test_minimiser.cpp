@@ -352,6 +352,23 @@ void endings() {
   CHECK(slow.ended == Ended::change) << static_cast<int>(slow.ended);
   CHECK(slow.cost.size() > 5);
 
+  // Either is enough: parameters that hardly change while the cost does, and the other way round.
+  for (const double scale : {1e12, 1e-12}) {
+    const Function f = [&](const Vector& x, Vector& slope) {
+      const double value = scale * rosenbrock(x, slope);
+      for (double& v : slope) v *= scale;
+      return value;
+    };
+    LbfgsOptions coarse = exact();
+    coarse.tolerance_grad = 0;
+    coarse.tolerance_change = 1e-4;
+    coarse.learning_rate = scale > 1 ? 1 : 1e9;
+    const Run run = minimise(f, from, coarse);
+    CHECK(run.ended == Ended::change && run.iterations < 60) << scale << " " << run.iterations;
+    const double fall = (run.cost.size() > 1 ? run.cost.end()[-2] : 24.2 * scale) - run.cost.back();
+    CHECK((fall > coarse.tolerance_change) == (scale > 1)) << fall;
+  }
+
   // At the minimum: one iteration that changes nothing.
   const Run there = minimise(rosenbrock, {1, 1}, exact());
   CHECK(there.ended == Ended::gradient && there.x == Vector({1, 1}));
