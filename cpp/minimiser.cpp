@@ -168,13 +168,7 @@ Ended Minimiser<T>::run(const Team& team, const Task& task, int iterations) {
   T *g = g_[0].data(), *g_new = g_[1].data();
   const auto theta_bytes = static_cast<std::size_t>(size_) * sizeof(T);
   const auto steepness = [&] { return sums.most([&](Range r) { return largest(g, r); }); };
-  const auto one_norm = [&] {
-    return sums.sum([&](Range r) {
-      double sum = 0;
-      for (std::ptrdiff_t i = r.begin; i < r.end; ++i) sum += std::abs(static_cast<double>(g[i]));
-      return sum;
-    });
-  };
+  const auto length = [&] { return std::sqrt(sums.sum([&](Range r) { return dot(g, g, r); })); };
   const auto go = [&](double alpha) {
     sums.sum([&](Range r) {
       add(start, alpha, d, theta, r);
@@ -186,7 +180,7 @@ Ended Minimiser<T>::run(const Team& team, const Task& task, int iterations) {
   const auto begin = [&] {
     cost = evaluate(task, g);
     if (task.interrupted()) return Ended::interrupted;
-    return std::isfinite(cost) && std::isfinite(one_norm()) ? Ended::iterations : Ended::diverged;
+    return std::isfinite(cost) && std::isfinite(length()) ? Ended::iterations : Ended::diverged;
   };
   Ended ended = begin();
   if (ended != Ended::iterations) return ended;
@@ -199,8 +193,7 @@ Ended Minimiser<T>::run(const Team& team, const Task& task, int iterations) {
     while (!done_before) {
       const double slope = direction(sums, g);
       if (slope < 0 && std::isfinite(slope)) {
-        const double first =
-            options.learning_rate * (pairs_ > 0 ? 1 : std::min(1.0, 1 / one_norm()));
+        const double first = options.learning_rate * (pairs_ > 0 ? 1 : std::min(1.0, 1 / length()));
         Wolfe rule;
         rule.most = options.max_line_search;
         rule.resolution =

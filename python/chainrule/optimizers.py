@@ -246,7 +246,7 @@ class LBFGS(Optimizer):
     ----------
     learning_rate : float
         Above 0 and finite: the alpha that each line search tries first (the first one of all tries
-        it times min(1, 1 / sum |g|)).
+        it times min(1, 1 / |g|)).
     history_size : int
         At least 1: how many changes are remembered, 2 P numbers each.
     tolerance_grad : float

@@ -462,22 +462,24 @@ def lbfgs(
     tolerance_grad: float = 1e-7,
     tolerance_change: float = 1e-9,
     max_line_search: int = 25,
+    pairs: Pairs | None = None,
 ) -> tuple[list[float], list[Array], str]:
     """Return the cost and theta after each iteration, and why it ended (algorithm 7.5).
 
     `f(theta)` gives the cost and its gradient; "gradient", "change", "line_search" or "epochs".
-    An iteration that has nothing to do, or finds nothing lower, leaves theta as it is.
+    An iteration that has nothing to do, or finds nothing lower, leaves theta as it is. `pairs` are
+    changes from before.
     """
     costs: list[float] = []
     thetas: list[Array] = []
-    pairs: Pairs = []
+    pairs = list(pairs or [])
     C, g = f(theta)
     ended = "gradient" if np.abs(g).max() <= tolerance_grad else "epochs"
     for _ in range(iterations):
         p: Line | None = None
         while ended != "gradient":
             d = lbfgs_direction(g, pairs)
-            first = learning_rate * (1.0 if pairs else min(1.0, 1 / np.abs(g).sum()))
+            first = learning_rate * (1.0 if pairs else min(1.0, 1 / float(np.linalg.norm(g))))
 
             def phi(alpha: float, d: Array = d, theta: Array = theta) -> tuple[float, float]:
                 value, slope = f(theta + alpha * d)

@@ -237,7 +237,7 @@ void minima() {
     options.learning_rate = rate;
     const Run walled = minimise(barrier, {0.01, 3, 50}, options);
     CHECK(walled.ended == Ended::gradient || walled.ended == Ended::line_search) << rate;
-    CHECK(distance(walled.x, 1) < 1e-8) << rate;  // where rounding hides what is lower
+    CHECK(distance(walled.x, 1) < 1e-7) << rate;  // where rounding hides what is lower
     CHECK(walled.iterations < 40) << rate;
   }
   // The scale of the cost has no say.
