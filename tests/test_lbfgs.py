@@ -371,7 +371,8 @@ def test_all_epochs_are_done():
     net, X, Y = sine()
     history = net.fit(X, Y, epochs=3, optimizer=cr.LBFGS())
     assert (history.stopped, len(history.cost)) == ("epochs", 3)
-    assert history.reason.startswith("All 3 epochs are done.")
+    assert history.reason.startswith("All 3 epochs are done. The cost still fell, by ")
+    assert history.reason.endswith("over the last 1 epoch: try more epochs.")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -382,10 +383,12 @@ def test_no_finite_cost_to_begin_with(dtype, unchanged):
     state = [part.tobytes() for part in trainer.state]
     huge = np.full_like(Y, np.finfo(dtype).max / 2)
     with unchanged(net):
-        with pytest.raises(cr.DivergedError, match="training diverged in epoch 1 of 5"):
+        with pytest.raises(cr.DivergedError, match="training diverged in epoch 1 of 5") as error:
             trainer.fit(X, huge, epochs=5)
         with pytest.raises(cr.DivergedError, match="step 2 diverged"):
             trainer.step(X, huge)
+    assert "scale the data" in str(error.value)
+    assert "learning_rate" not in str(error.value)
     assert [part.tobytes() for part in trainer.state] == state
     trainer.fit(X, Y, epochs=2)
     assert trainer.epochs == 2

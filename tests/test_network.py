@@ -50,7 +50,7 @@ def test_public_names():
     names = {
         *("Dense", "DivergedError", "Explanation", "FormatError", "Gradient", "GradientCheck"),
         *("History", "MSE", "Network", "Neuron", "SGD", "Scaling", "Trace", "Trainer"),
-        *("Adam", "AdamW", "RMSprop", "Rprop"),
+        *("Adam", "AdamW", "RMSprop", "Rprop", "LBFGS"),
         *("Cosine", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"),
         "EarlyStopping",
         *("__version__", "get_num_threads"),

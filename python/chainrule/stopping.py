@@ -98,9 +98,16 @@ class Watch:
 
 
 def reason(
-    stopped: str, cost: Sequence[float], val_cost: Sequence[float], watch: Watch | None
+    stopped: str,
+    cost: Sequence[float],
+    val_cost: Sequence[float],
+    watch: Watch | None,
+    rated: bool = True,
 ) -> str:
-    """Say in a sentence or two why a training ended, and what to try next."""
+    """Say in a sentence or two why a training ended, and what to try next.
+
+    `rated`: whether the learning rate has a say in the length of a step.
+    """
     if not cost:
         return "No epoch was run."
     what = "validation cost" if val_cost else "cost"
@@ -118,10 +125,10 @@ def reason(
         ended = f"All {len(cost)} epochs are done."
         if watch is not None and watch.rule.restore_best and watch.best_epoch < len(cost):
             ended += f" The network has the parameters of epoch {watch.best_epoch}, the best."
-    return f"{ended} {_advice(stopped, cost, val_cost)}".strip()
+    return f"{ended} {_advice(stopped, cost, val_cost, rated)}".strip()
 
 
-def _advice(stopped: str, cost: Sequence[float], val_cost: Sequence[float]) -> str:
+def _advice(stopped: str, cost: Sequence[float], val_cost: Sequence[float], rated: bool) -> str:
     tail = max(len(cost) // 10, 1)
     watched = val_cost or cost
     best = min(watched)
@@ -139,7 +146,8 @@ def _advice(stopped: str, cost: Sequence[float], val_cost: Sequence[float]) -> s
         if fall > STILL_FALLING:
             return (
                 f"The cost still fell, by {fall:.2g} of itself over the last "
-                f"{tail} epoch{'s' if tail > 1 else ''}: try more epochs or a larger learning_rate."
+                f"{tail} epoch{'s' if tail > 1 else ''}: try more epochs"
+                + (" or a larger learning_rate." if rated else ".")
             )
     if len(cost) > 1 and cost[-1] > cost[0]:
         return "The cost ended above where it began: try a smaller learning_rate."

@@ -30,10 +30,7 @@ from .stopping import EarlyStopping, Watch, reason
 Array = NDArray[Any]
 
 _DEFAULT_OPTIMIZER = SGD()
-_ADVICE = (
-    "try a smaller learning_rate (it was {rate:g}), or scale the data: "
-    "net.scaling = chainrule.Scaling.fit(X, Y)"
-)
+_SCALE = "scale the data: net.scaling = chainrule.Scaling.fit(X, Y)"
 
 
 class Trainer:
@@ -196,8 +193,7 @@ class Trainer:
                 else "The update before it overflowed: the parameters are not finite any more"
             )
             raise DivergedError(
-                f"step {self._steps + 1} diverged: {error}. {kept}; "
-                + _ADVICE.format(rate=self._engine.learning_rate),
+                f"step {self._steps + 1} diverged: {error}. {kept}; " + _advice(self),
                 step=self._steps + 1,
                 cost=self._cost,
             ) from None
@@ -315,7 +311,9 @@ class Trainer:
         if watch is not None:
             watch.restore()
         clock()
-        history.reason = reason(history.stopped, history.cost, history.val_cost, watch)
+        history.reason = reason(
+            history.stopped, history.cost, history.val_cost, watch, rated=not self._full_batch
+        )
         return history
 
     def _rates(self, first: int, count: int, per_epoch: int) -> Array | None:
@@ -348,11 +346,16 @@ def _diverged(
     kept = f"those after epoch {epoch - 1}" if costs else "the initial ones"
     return DivergedError(
         f"training diverged in epoch {epoch} of {epochs}: the cost or a parameter is no longer "
-        f"finite ({last}). The network's parameters are {kept}; "
-        + _ADVICE.format(rate=trainer.learning_rate),
+        f"finite ({last}). The network's parameters are {kept}; " + _advice(trainer),
         epoch=epoch,
         cost=cost,
     )
+
+
+def _advice(trainer: Trainer) -> str:
+    if trainer._full_batch:  # a line search chooses the step
+        return _SCALE
+    return f"try a smaller learning_rate (it was {trainer.learning_rate:g}), or {_SCALE}"
 
 
 def _cost_of(trainer: Trainer, x: Array, y: Array) -> float:
