@@ -43,8 +43,7 @@ inline double cubic_minimum(const LinePoint& p, const LinePoint& q) {
 template <class Phi>
 LineSearch strong_wolfe(const Phi& phi, const LinePoint& start, double first, const Wolfe& rule) {
   constexpr double kNearest = 1.1, kFarthest = 10;  // times alpha: the next one to try
-  constexpr double kMargin = 0.1;    // of an interval: a point nearer to its ends tells too little
-  constexpr double kSlow = 2.0 / 3;  // of its width: what is left of it in a slow step
+  constexpr double kMargin = 0.1;  // of an interval: a point nearer to its ends tells too little
   const auto decreases = [&](const LinePoint& p) {  // (3.7a)
     return p.finite() && p.value <= start.value + rule.c1 * p.alpha * start.slope;
   };
@@ -82,13 +81,12 @@ LineSearch strong_wolfe(const Phi& phi, const LinePoint& start, double first, co
 
   // Algorithm 3.6: `low` has the least value of all that decrease enough, and slopes towards
   // `high`.
-  bool slow = false;
   while (evaluations < rule.most) {
     const double width = std::abs(high.alpha - low.alpha);
     if (!(width > rule.resolution)) break;
     const double left = std::min(low.alpha, high.alpha);
     const double lowest = high.finite() ? cubic_minimum(low, high) : NAN;
-    p.alpha = slow || !std::isfinite(lowest)
+    p.alpha = !std::isfinite(lowest)
                   ? left + width / 2
                   : std::clamp(lowest, left + kMargin * width, left + (1 - kMargin) * width);
     ++evaluations;
@@ -100,7 +98,6 @@ LineSearch strong_wolfe(const Phi& phi, const LinePoint& start, double first, co
       if (p.slope * (high.alpha - low.alpha) >= 0) high = low;
       low = p;
     }
-    slow = std::abs(high.alpha - low.alpha) > kSlow * width;
   }
   return answer(low.alpha > 0 ? Found::decrease : Found::nothing, low);
 }

@@ -430,13 +430,12 @@ def strong_wolfe(
             lowest = cubic_minimum(low, p)
             alpha = min(max(lowest, 1.1 * alpha), 10 * alpha) if lowest > alpha else 10 * alpha
             low = p
-    slow = False
     while high is not None and most > 0:  # algorithm 3.6: low is the best, and slopes towards high
         width, left = abs(high[0] - low[0]), min(low[0], high[0])
         if width <= resolution:
             break
         lowest = cubic_minimum(low, high) if math.isfinite(high[1] + high[2]) else math.nan
-        if slow or not math.isfinite(lowest):
+        if not math.isfinite(lowest):
             alpha = left + width / 2
         else:
             alpha = min(max(lowest, left + 0.1 * width), left + 0.9 * width)
@@ -449,7 +448,6 @@ def strong_wolfe(
             if p[2] * (high[0] - low[0]) >= 0:
                 high = low
             low = p
-        slow = abs(high[0] - low[0]) > 2 / 3 * width
     return (low if low[0] > 0 else None), False
 
 

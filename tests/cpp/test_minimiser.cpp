@@ -365,6 +365,7 @@ void endings() {
     coarse.learning_rate = scale > 1 ? 1 : 1e9;
     const Run run = minimise(f, from, coarse);
     CHECK(run.ended == Ended::change && run.iterations < 60) << scale << " " << run.iterations;
+    CHECK((run.iterations == 1) == (scale < 1)) << run.iterations;
     const double fall = (run.cost.size() > 1 ? run.cost.end()[-2] : 24.2 * scale) - run.cost.back();
     CHECK((fall > coarse.tolerance_change) == (scale > 1)) << fall;
   }
@@ -400,6 +401,22 @@ void endings() {
   CHECK(brief.ended == Ended::iterations && brief.evaluations == 4);
   hasty.max_line_search = 5;
   CHECK(minimise(cliff, {0}, hasty, 3).cost.back() < -0.8);
+
+  // A direction from what is remembered fails, that of the gradient does not: one evaluation each.
+  LbfgsOptions once = exact();
+  once.max_line_search = 1;
+  once.learning_rate = 0.1;
+  const Run patient = minimise(rosenbrock, from, once, 500);
+  CHECK(patient.cost.back() < 0.1 && patient.evaluations > patient.iterations + 3)
+      << patient.cost.back() << " " << patient.evaluations - patient.iterations;
+
+  // A change along which the slope falls is not remembered.
+  const Function downhill = [](const Vector& x, Vector& g) {
+    g[0] = -std::exp(x[0]);
+    return -std::exp(x[0]);
+  };
+  Minimiser<double> sliding(1, once);
+  CHECK(minimise(sliding, downhill, {0}, 1).x[0] == 0.1 && sliding.pairs() == 0);
 
   // No value at the start.
   const Run lost = minimise(barrier, {-1, 2}, exact());
