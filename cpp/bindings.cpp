@@ -161,15 +161,6 @@ void bind_calls(py::class_<Training<T, Method>>& trainer) {
           "learning_rate", [](const Held& self) { return self.trainer.learning_rate(); },
           [](Held& self, double rate) { self.trainer.set_learning_rate(rate); })
       .def(
-          "outputs",
-          [](const Held& self, const Array<T>& X) {
-            expect(X, -1, self.net.n(0), "X");
-            py::array_t<T> out({X.shape(0), std::ptrdiff_t{self.net.n(self.net.L())}});
-            if (X.shape(0) > 0) predict(self.net, X.data(), X.shape(0), out.mutable_data());
-            return out;
-          },
-          py::arg("X").noconvert())
-      .def(
           "step",
           [](Held& self, const Array<T>& X, const Array<T>& Y, const Weights<T>& weight) {
             const Data<T> batch = data_of(self.net, X, Y, self.objective, weight);
@@ -220,6 +211,14 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name,
            "activations"_a)
       .def_property_readonly(
           "theta", [](const py::object& self) { return view(self.cast<Net&>().theta, self); })
+      .def_property(
+          "dropout", [](const Net& net) { return net.dropout; },
+          [](Net& net, const std::vector<double>& rates) {
+            if (rates.size() != net.dropout.size())
+              throw std::invalid_argument("dropout: one for each layer, 0..L");
+            net.dropout = rates;
+            net.workspace.passes.reset();
+          })
       .def_property_readonly("offsets",
                              [](const Net& net) {
                                std::vector<std::pair<std::ptrdiff_t, std::ptrdiff_t>> pairs;
@@ -261,12 +260,13 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name,
       .def(py::init([](const py::object& owner, const std::string& rule, double learning_rate,
                        double momentum, double smoothing, double epsilon, double shrink,
                        double grow, double least, double most, double weight_decay,
-                       double clip_value, double clip_norm, const Objective<T>& objective) {
+                       double clip_value, double clip_norm, double l1, double l2, bool per_row,
+                       const Objective<T>& objective) {
              Net& net = owner.cast<Net&>();
              const Optimizer optimizer{
                  rule_named(rule), learning_rate, momentum, smoothing, epsilon,
                  shrink,           grow,          least,    most,      weight_decay,
-                 clip_value,       clip_norm};
+                 clip_value,       clip_norm,     l1,       l2,        per_row};
              return std::unique_ptr<Training<T>>(new Training<T>{
                  owner, net, objective, Trainer<T>(net, optimizer, &net.workspace)});
            }),
@@ -274,13 +274,30 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name,
            "smoothing"_a = 0.0, "epsilon"_a = 0.0, "shrink"_a = 0.0, "grow"_a = 0.0,
            "least"_a = 0.0, "most"_a = 0.0, "weight_decay"_a = 0.0,
            "clip_value"_a = std::numeric_limits<double>::infinity(),
-           "clip_norm"_a = std::numeric_limits<double>::infinity(), "objective"_a = Objective<T>())
-      .def_property_readonly("state", [](const py::object& self) {
-        auto& trainer = self.template cast<Training<T>&>().trainer;
-        py::list arrays;
-        for (int k = 0; k < trainer.states(); ++k) arrays.append(view(trainer.state(k), self));
-        return arrays;
-      });
+           "clip_norm"_a = std::numeric_limits<double>::infinity(), "l1"_a = 0.0, "l2"_a = 0.0,
+           "per_row"_a = false, "objective"_a = Objective<T>())
+      .def_property_readonly("state",
+                             [](const py::object& self) {
+                               auto& trainer = self.template cast<Training<T>&>().trainer;
+                               py::list arrays;
+                               for (int k = 0; k < trainer.states(); ++k)
+                                 arrays.append(view(trainer.state(k), self));
+                               return arrays;
+                             })
+      .def("set_penalties",
+           [](Training<T>& self, double l1, double l2) { self.trainer.set_penalties(l1, l2); })
+      .def("set_seed", [](Training<T>& self, std::uint64_t seed) { self.trainer.set_seed(seed); })
+      .def(
+          "outputs",
+          [](Training<T>& self, const Array<T>& X) {
+            expect(X, -1, self.net.n(0), "X");
+            py::array_t<T> out({X.shape(0), std::ptrdiff_t{self.net.n(self.net.L())}});
+            const TrainingLock<T> lock(self.net);
+            if (X.shape(0) > 0)
+              self.trainer.outputs({X.data(), nullptr, X.shape(0)}, out.mutable_data());
+            return out;
+          },
+          py::arg("X").noconvert());
   bind_calls<T, Trainer<T>>(trainer);
   add_fastcalls<T>(network, trainer);
 }
@@ -292,15 +309,16 @@ void bind_lbfgs(py::module_& m, const char* name) {
   trainer
       .def(py::init([](const py::object& owner, double learning_rate, int history_size,
                        double tolerance_grad, double tolerance_change, int max_line_search,
-                       const Objective<T>& objective) {
+                       double l2, bool per_row, const Objective<T>& objective) {
              auto& net = owner.cast<Handle<T>&>();
              const LbfgsOptions options{learning_rate, history_size, tolerance_grad,
                                         tolerance_change, max_line_search};
-             return std::unique_ptr<Held>(
-                 new Held{owner, net, objective, Lbfgs<T>(net, options, &net.workspace)});
+             return std::unique_ptr<Held>(new Held{
+                 owner, net, objective, Lbfgs<T>(net, options, {l2, per_row}, &net.workspace)});
            }),
            "net"_a, py::kw_only(), "learning_rate"_a, "history_size"_a, "tolerance_grad"_a,
-           "tolerance_change"_a, "max_line_search"_a, "objective"_a = Objective<T>())
+           "tolerance_change"_a, "max_line_search"_a, "l2"_a = 0.0, "per_row"_a = false,
+           "objective"_a = Objective<T>())
       .def_property_readonly("state",
                              [](const py::object& self) {
                                Held& held = self.template cast<Held&>();

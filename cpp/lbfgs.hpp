@@ -6,11 +6,19 @@
 
 namespace chainrule {
 
+// The cost grows by l2 / 2 sum w^2 over all weights, not biases; divided by the number of rows, or
+// their weights, where per_row.
+struct Decay {
+  double l2 = 0;
+  bool per_row = false;
+};
+
 // What Trainer offers, on full batches: an epoch is one iteration.
 template <class T>
 class Lbfgs {
  public:
-  Lbfgs(Network<T>& net, const LbfgsOptions& options, Workspace<T>* workspace = nullptr);
+  Lbfgs(Network<T>& net, const LbfgsOptions& options, const Decay& decay = {},
+        Workspace<T>* workspace = nullptr);
   Lbfgs(const Lbfgs&) = delete;
   Lbfgs& operator=(const Lbfgs&) = delete;
 
@@ -29,8 +37,16 @@ class Lbfgs {
   void set_learning_rate(double rate) { minimiser_.options.learning_rate = rate; }
 
  private:
+  // The cost of the network as it is, and its gradient; infinite where it cannot be had.
+  template <class Interrupted>
+  double evaluate(const Team& team, Passes<T>& passes, const Data<T>& data, T* g,
+                  const Interrupted& interrupted);
+  double add_decay(const Team& team, double l2, T* g);  // to g; returns the cost of it
+
   Network<T>& net_;
   Minimiser<T> minimiser_;
+  Decay decay_;
+  Buffer<double> partial_;  // one sum for each block of weights
   Workspace<T> own_;
   Workspace<T>& space_;
 };

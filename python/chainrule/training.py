@@ -41,7 +41,15 @@ class Trainer:
     net : Network
         Trained in place.
     optimizer : SGD, RMSprop, Adam, AdamW, Rprop or LBFGS
-    loss : {"mse"} or MSE
+        LBFGS takes no l1, no dropout and no loss function.
+    loss : str, Loss or function(a, Y) -> (cost, dC/da)
+    l1, l2 : float
+        At least 0: the cost grows by l1 sum |w| + l2 / 2 sum w^2 over all weights, not the biases.
+    per_row : bool
+        Both are divided by the number of rows of each batch (or the sum of their weights), which is
+        what `alpha` means in scikit-learn.
+    seed : int
+        Of the dropout in `step`; `fit` has a seed of its own.
 
     Raises
     ------
@@ -63,6 +71,7 @@ class Trainer:
         "_loss",
         "_net",
         "_optimizer",
+        "_penalties",
         "_plateau",
         "_quick",
         "_schedule",
@@ -71,27 +80,42 @@ class Trainer:
     )
 
     def __init__(
-        self, net: Network, optimizer: Optimizer = _DEFAULT_OPTIMIZER, loss: LossLike = "mse"
+        self,
+        net: Network,
+        optimizer: Optimizer = _DEFAULT_OPTIMIZER,
+        loss: LossLike = "mse",
+        *,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        per_row: bool = False,
+        seed: int = 0,
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"net must be a Network, got {type(net).__name__}")
         checked = checked_loss(loss)
         checked.check_outputs(net.n[-1])
         _check_optimizer(optimizer, net)
-        if isinstance(optimizer, LBFGS) and isinstance(checked, CustomLoss):
-            raise TypeError(
-                "optimizer=LBFGS() evaluates the cost in the core, which knows the losses with a "
-                "name alone: for a loss function take another optimiser, Adam or Rprop say"
-            )
+        self._full_batch = isinstance(optimizer, LBFGS)
+        if self._full_batch:
+            _check_smooth(net, checked, l1)
         self.loss = loss
         self._net = net
         self._optimizer = optimizer
         self._steps = 0
         self._epochs = 0
         self._cost = math.nan
-        self._full_batch = isinstance(optimizer, LBFGS)
         self._loss = checked
-        self._engine = _core_trainer(net, optimizer, net._objective(checked))
+        self._engine = _core_trainer(
+            net,
+            optimizer,
+            objective=net._objective(checked),
+            l1=_checked_penalty(l1, "l1"),
+            l2=_checked_penalty(l2, "l2"),
+            per_row=_checked_bool(per_row, "per_row"),
+        )
+        if not self._full_batch:
+            self._engine.set_seed(whole_number(seed, "seed", least=0))
+        self._penalties = (float(l1), float(l2))
         schedule = optimizer.learning_rate
         # A loss that has nothing to say about targets: then the core looks at the arrays itself.
         self._quick = type(checked) in (MSE, MAE, Huber, LogCosh, GaussianNLL) and not isinstance(
@@ -118,11 +142,24 @@ class Trainer:
     @property
     def learning_rate(self) -> float:
         """That of the next step; may be set between steps."""
-        return self._engine.learning_rate
+        rate: float = self._engine.learning_rate
+        return rate
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
         self._engine.learning_rate = _checked_rate(rate, self._net)
+
+    @property
+    def penalties(self) -> tuple[float, float]:
+        """(l1, l2) of the next step; may be set between steps."""
+        return self._penalties
+
+    @penalties.setter
+    def penalties(self, value: tuple[float, float]) -> None:
+        l1, l2 = value
+        l1, l2 = _checked_penalty(l1, "l1"), _checked_penalty(l2, "l2")
+        self._engine.set_penalties(l1, l2)
+        self._penalties = (l1, l2)
 
     @property
     def state(self) -> tuple[Array, ...]:
@@ -163,7 +200,7 @@ class Trainer:
             The network is being trained in another thread.
         """
         if self._quick and sample_weight is None and self._net._scaling is None:
-            cost = self._engine.try_step(X, Y)
+            cost: float | None = self._engine.try_step(X, Y)
             if cost is not None:
                 self._steps += 1
                 self._cost = cost
@@ -327,10 +364,18 @@ class Trainer:
 
 
 def fit(
-    net: Network, X: Any, Y: Any, *, optimizer: Optimizer, loss: LossLike, **how: Any
+    net: Network,
+    X: Any,
+    Y: Any,
+    *,
+    optimizer: Optimizer,
+    loss: LossLike,
+    l1: float,
+    l2: float,
+    **how: Any,
 ) -> History:
     """See `Network.fit`."""
-    return Trainer(net, optimizer, loss).fit(X, Y, **how)
+    return Trainer(net, optimizer, loss, l1=l1, l2=l2).fit(X, Y, **how)
 
 
 def _diverged(
@@ -365,17 +410,13 @@ def _cost_of(trainer: Trainer, x: Array, y: Array) -> float:
     return net._engine.cost(x, y, net._objective(loss))
 
 
-def _core_trainer(
-    net: Network, optimizer: Optimizer, objective: Any
-) -> _core.Trainer32 | _core.Trainer64 | _core.Lbfgs32 | _core.Lbfgs64:
+def _core_trainer(net: Network, optimizer: Optimizer, **how: Any) -> Any:
     arguments = core_arguments(optimizer)
-    if isinstance(optimizer, LBFGS):
-        if isinstance(net._engine, _core.Network32):
-            return _core.Lbfgs32(net._engine, **arguments, objective=objective)
-        return _core.Lbfgs64(net._engine, **arguments, objective=objective)
-    if isinstance(net._engine, _core.Network32):
-        return _core.Trainer32(net._engine, **arguments, objective=objective)
-    return _core.Trainer64(net._engine, **arguments, objective=objective)
+    kind = "Lbfgs" if isinstance(optimizer, LBFGS) else "Trainer"
+    if kind == "Lbfgs":
+        del how["l1"]
+    bits = 32 if isinstance(net._engine, _core.Network32) else 64
+    return getattr(_core, f"{kind}{bits}")(net._engine, **arguments, **how)
 
 
 def _apart(net: Network, x: Array, y: Array) -> tuple[Array, Array]:
@@ -397,12 +438,38 @@ def _check_optimizer(optimizer: Any, net: Network) -> None:
     _checked_rate(optimizer.first_rate, net)
 
 
+def _check_smooth(net: Network, loss: Loss, l1: Any) -> None:
+    """Whether L-BFGS can have a network, a loss and a penalty."""
+    if isinstance(loss, CustomLoss):
+        raise TypeError(
+            "optimizer=LBFGS() evaluates the cost in the core, which knows the losses with a "
+            "name alone: for a loss function take another optimiser, Adam or Rprop say"
+        )
+    if l1 != 0:
+        raise ValueError(
+            f"l1 must be 0 with LBFGS, got {l1!r}: |w| has a kink at 0, where its line search "
+            "finds no way down; take l2, or another optimiser"
+        )
+    if any(layer.dropout for layer in net.layers):
+        raise ValueError(
+            "a layer has dropout, which makes every evaluation another function: LBFGS compares "
+            "evaluations; take another optimiser, or dropout=0"
+        )
+
+
 def _checked_rate(rate: Any, net: Network) -> float:
     number = real(rate, "learning_rate")
     with np.errstate(over="ignore", under="ignore"):
         in_dtype = net.theta.dtype.type(number)
     if not (in_dtype > 0 and np.isfinite(in_dtype)):
         raise ValueError(f"learning_rate must be above 0 and finite in {net.dtype}, got {rate}")
+    return number
+
+
+def _checked_penalty(value: Any, name: str) -> float:
+    number = real(value, name)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{name} must be at least 0 and finite, got {shown(value)}")
     return number
 
 
