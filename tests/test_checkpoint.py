@@ -27,6 +27,7 @@ OPTIMIZERS = [
     cr.Adam(0.02, betas=(0.8, 0.95)),
     cr.AdamW(0.02, clip_value=0.1),
     cr.Rprop(0.01),
+    cr.LBFGS(history_size=4),
 ]
 SCHEDULES = [
     cr.StepDecay(0.05, every=3, factor=0.5),
@@ -106,6 +107,30 @@ def test_parts_are_the_whole_with_every_schedule(schedule, kind, validation_spli
         # Otherwise the plateau's memory was not needed.
         assert whole._plateau.waited in (0, 1)
         assert 0 < whole.learning_rate < 0.5 * schedule.start
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 5])
+def test_lbfgs_remembers_its_pairs(epochs, dtype):
+    """Fewer and more iterations than pairs; and only pairs that it can have had are taken."""
+    net, X, Y = problem(dtype)
+    trainer = cr.Trainer(net, cr.LBFGS(history_size=3), l2=0.01, per_row=True)
+    trainer.fit(X, Y, epochs=epochs)
+    read = from_bytes(to_bytes(trainer))
+    assert len(read.state) == 2 * min(epochs, 3)
+    assert standing(read) == standing(trainer)
+    assert read.fit(X, Y, epochs=6).cost == trainer.fit(X, Y, epochs=6).cost
+    assert standing(read) == standing(trainer)
+    data = to_bytes(trainer)
+    with pytest.raises(cr.FormatError, match="not one of LBFGS with this history_size"):
+        from_bytes(edited(setting("optimizer", "history_size", value=2), data))
+
+    def opposite(_, header, payload):
+        start, stop = header["state1"]["data_offsets"]
+        wrong = -np.frombuffer(payload[start:stop], dtype)
+        return payload[:start] + wrong.tobytes() + payload[stop:]
+
+    with pytest.raises(cr.FormatError, match="not one of LBFGS"):
+        from_bytes(edited(opposite, data))
 
 
 def test_a_plateau_remembers_how_long_it_waited(tmp_path):

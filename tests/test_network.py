@@ -50,7 +50,7 @@ def test_public_names():
     names = {
         *("Dense", "DivergedError", "Explanation", "FormatError", "Gradient", "GradientCheck"),
         *("History", "MSE", "Network", "Neuron", "SGD", "Scaling", "Trace", "Trainer"),
-        *("Adam", "AdamW", "RMSprop", "Rprop"),
+        *("Adam", "AdamW", "RMSprop", "Rprop", "LBFGS"),
         *("MAE", "Huber", "LogCosh", "Quantile", "Poisson", "GaussianNLL", "CustomLoss"),
         *("BinaryCrossEntropy", "CrossEntropy"),
         *("Cosine", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"),

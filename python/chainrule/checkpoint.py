@@ -151,9 +151,14 @@ def _restored(net: Network, standing: dict[str, Any], tensors: Arrays, loss: Any
     optimizer = _from_spec(standing["optimizer"])
     its_loss = loss if standing["loss"] == _OWN else _from_spec(standing["loss"])
     trainer = Trainer(net, optimizer, its_loss, **standing["options"])
-    for k, array in enumerate(trainer.state, 1):
-        array[...] = _tensor(tensors, f"state{k}", array)
     engine = trainer._engine
+    if isinstance(optimizer, optimizers.LBFGS):
+        count = sum(name.startswith("state") for name in tensors)
+        pairs = [_tensor(tensors, f"state{k}", net.theta) for k in range(1, count + 1)]
+        engine.set_state(pairs)
+    else:
+        for k, array in enumerate(trainer.state, 1):
+            array[...] = _tensor(tensors, f"state{k}", array)
     engine.steps = whole_number(standing["steps"], "steps", least=0)
     engine.learning_rate = _finite(standing["learning_rate"], "learning_rate")
     trainer._steps = whole_number(standing["step_calls"], "step_calls", least=0)

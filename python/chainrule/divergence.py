@@ -46,10 +46,12 @@ def diverged_epoch(trainer: Trainer, rows: Rows, epochs: int, costs: list[float]
 
 
 def _advice(trainer: Trainer) -> str:
-    smaller = f"try a smaller learning_rate (it was {trainer.learning_rate:g})"
-    if trainer.net.scaling is not None:
-        return smaller
-    return f'{smaller}, or scale the data: fit(..., scale="auto"), or Scaling.fit(X, Y)'
+    parts = []
+    if not trainer._full_batch:  # else a line search chooses the step
+        parts.append(f"try a smaller learning_rate (it was {trainer.learning_rate:g})")
+    if trainer.net.scaling is None:
+        parts.append('scale the data: fit(..., scale="auto"), or Scaling.fit(X, Y)')
+    return ", or ".join(parts) or "look for large values in X and Y"
 
 
 def _cost_of(trainer: Trainer, rows: Rows) -> float:

@@ -95,7 +95,10 @@ class Epochs:
         if self.watch is not None:
             self.watch.restore()
         self._clock()
-        history.reason = reason(history.stopped, history.cost, history.val_cost, self.watch)
+        rated = not self.trainer._full_batch
+        history.reason = reason(
+            history.stopped, history.cost, history.val_cost, self.watch, rated=rated
+        )
         return history
 
     def _measured(self) -> dict[str, float]:

@@ -26,14 +26,16 @@ class History:
     Attributes
     ----------
     cost : list of float
-        One per epoch: the mean over the rows of the costs seen before each update.
+        One per epoch: the mean over the rows of the costs seen before each update. With `LBFGS`
+        the cost after each iteration.
     val_cost : list of float
         One per epoch, after it; empty without validation data.
     metrics : dict of str to list of float
         For each metric of `fit` one per epoch, after it: of the validation data where there are
         any, else of the training data, in the user's units.
     stopped : str
-        "epochs" (all done), "callback" or "early_stopping"; "" while training.
+        "epochs" (all done), "callback" or "early_stopping"; from `LBFGS` also "gradient", "change"
+        or "line_search"; "" while training.
     reason : str
         Why training stopped, and what to try next, in words.
     best_epoch : int or None

@@ -485,7 +485,8 @@ class Network:
             Passes over the rows.
         batch_size : int
             Rows of one update; the last batch of an epoch may be smaller, and more than m means m.
-        optimizer : SGD, RMSprop, Adam, AdamW or Rprop
+            LBFGS always takes all m.
+        optimizer : SGD, RMSprop, Adam, AdamW, Rprop or LBFGS
         loss : str, Loss or function(a, Y) -> (cost, dC/da)
             As for `cost`.
         shuffle : bool

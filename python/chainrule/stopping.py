@@ -110,6 +110,18 @@ def mode_of(rule: Any, metrics: Iterable[str]) -> str:
     return mode
 
 
+# What ends L-BFGS, and what it means.
+_ENDS = {
+    "gradient": "No slope is above tolerance_grad any more after {n}: a minimum, or flat ground.",
+    "change": "The last of {n} changed the cost, or every parameter, by less than "
+    "tolerance_change: a minimum, or slow progress; if the cost should fall further, try a smaller "
+    "tolerance_change.",
+    "line_search": "The line search found no lower cost after {n}: a minimum as far as rounding "
+    "lets it be seen, or a kink of the cost. If the cost should fall further, try float64, scaled "
+    "data or a smooth activation such as tanh.",
+}
+
+
 class Watch:
     """What an `EarlyStopping` remembers from epoch to epoch.
 
@@ -156,13 +168,22 @@ class Watch:
 
 
 def reason(
-    stopped: str, cost: Sequence[float], val_cost: Sequence[float], watch: Watch | None
+    stopped: str,
+    cost: Sequence[float],
+    val_cost: Sequence[float],
+    watch: Watch | None,
+    rated: bool = True,
 ) -> str:
-    """Say in a sentence or two why a training ended, and what to try next."""
+    """Say in a sentence or two why a training ended, and what to try next.
+
+    `rated`: whether the learning rate has a say in the length of a step.
+    """
     if not cost:
         return "No epoch was run."
     if stopped == "early_stopping" and watch is not None:
         ended = _ended_early(watch, bool(val_cost))
+    elif stopped in _ENDS:
+        ended = _ENDS[stopped].format(n=f"{len(cost)} iteration{'s' if len(cost) > 1 else ''}")
     elif stopped == "callback":
         ended = f"A callback ended the training after epoch {len(cost)}."
     else:
@@ -171,7 +192,7 @@ def reason(
         best = watch.best_epoch
         if best is not None and best < len(cost):
             ended += f" The network has the parameters of {_epoch(best)}, the best."
-    return f"{ended} {_advice(stopped, cost, val_cost)}".strip()
+    return f"{ended} {_advice(stopped, cost, val_cost, rated)}".strip()
 
 
 def _ended_early(watch: Watch, validation: bool) -> str:
@@ -189,7 +210,7 @@ def _epoch(number: int) -> str:
     return f"epoch {number}" if number > 0 else "an epoch before this fit"
 
 
-def _advice(stopped: str, cost: Sequence[float], val_cost: Sequence[float]) -> str:
+def _advice(stopped: str, cost: Sequence[float], val_cost: Sequence[float], rated: bool) -> str:
     tail = max(len(cost) // 10, 1)
     watched = val_cost or cost
     best = min(watched)
@@ -207,7 +228,8 @@ def _advice(stopped: str, cost: Sequence[float], val_cost: Sequence[float]) -> s
         if fall > STILL_FALLING:
             return (
                 f"The cost still fell, by {fall:.2g} of itself over the last "
-                f"{tail} epoch{'s' if tail > 1 else ''}: try more epochs or a larger learning_rate."
+                f"{tail} epoch{'s' if tail > 1 else ''}: try more epochs"
+                + (" or a larger learning_rate." if rated else ".")
             )
     if len(cost) > 1 and cost[-1] > cost[0]:
         return "The cost ended above where it began: try a smaller learning_rate."

@@ -21,10 +21,10 @@ from .divergence import diverged_epoch, diverged_step
 from .epochs import Epochs, checked_callbacks, progress_bar
 from .errors import real, shown, whole_number
 from .history import History
-from .losses import MAE, MSE, CustomLoss, GaussianNLL, Huber, LogCosh, LossLike, checked_loss
+from .losses import MAE, MSE, CustomLoss, GaussianNLL, Huber, LogCosh, Loss, LossLike, checked_loss
 from .metrics import checked_metrics
 from .network import Network
-from .optimizers import SGD, Optimizer, core_arguments
+from .optimizers import LBFGS, SGD, Optimizer, core_arguments
 from .rows import apart, gather
 from .schedules import Plateau, ReduceOnPlateau, Schedule
 from .stopping import EarlyStopping, Watch, mode_of
@@ -44,7 +44,8 @@ class Trainer:
     ----------
     net : Network
         Trained in place.
-    optimizer : SGD, RMSprop, Adam, AdamW or Rprop
+    optimizer : SGD, RMSprop, Adam, AdamW, Rprop or LBFGS
+        LBFGS takes no l1, no dropout and no loss function.
     loss : str, Loss or function(a, Y) -> (cost, dC/da)
         As for `Network.cost`.
     l1, l2 : float
@@ -72,6 +73,7 @@ class Trainer:
         "_engine",
         "_epochs",
         "_fitting",
+        "_full_batch",
         "_loss",
         "_net",
         "_optimizer",
@@ -102,6 +104,9 @@ class Trainer:
         checked = checked_loss(loss)
         checked.check_outputs(net.n[-1])
         _check_optimizer(optimizer, net)
+        self._full_batch = isinstance(optimizer, LBFGS)
+        if self._full_batch:
+            _check_smooth(net, checked, l1)
         self.loss = loss
         self._net = net
         self._optimizer = optimizer
@@ -121,7 +126,7 @@ class Trainer:
         )
         self._per_row = bool(per_row)
         self._seed = whole_number(seed, "seed", least=0)
-        self._engine.set_seed(self._seed)
+        self._seed_steps()
         self._penalties = (float(l1), float(l2))
         schedule = optimizer.learning_rate
         # A loss that has nothing to say about targets: then the core looks at the arrays itself.
@@ -152,7 +157,8 @@ class Trainer:
 
         With a schedule that knows its course it is the first rate and cannot be set: ValueError.
         """
-        return self._engine.learning_rate
+        rate: float = self._engine.learning_rate
+        return rate
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
@@ -180,6 +186,7 @@ class Trainer:
         """The optimiser's state: arrays (P,) in the order of `net.theta`, writable views.
 
         Momentum has one, v; RMSprop q (and v); Adam v and q; Rprop g and h; plain SGD none.
+        LBFGS has s and y of the oldest change it remembers, of the next one and so on, read-only.
         """
         return tuple(self._engine.state)
 
@@ -213,7 +220,7 @@ class Trainer:
             The network is being trained in another thread.
         """
         if self._quick and sample_weight is None and self._net._scaling is None:
-            cost = self._engine.try_step(X, Y)
+            cost: float | None = self._engine.try_step(X, Y)
             if cost is not None:
                 self._steps += 1
                 self._cost = cost
@@ -298,7 +305,8 @@ class Trainer:
             watch = self._watch_of(early_stopping, mode)
             bar = progress_bar(epochs, len(train)) if progress else None
             seen = Epochs(self, train, held, measures, watch, callbacks, bar)
-            return self._run(seen, epochs, min(batch_size, len(train)), shuffle, seed)
+            batch_size = len(train) if self._full_batch else min(batch_size, len(train))
+            return self._run(seen, epochs, batch_size, shuffle, seed)
         except BaseException:
             if self._engine.steps == done:  # nothing was learnt in a new scaling
                 net._scaling = scaling
@@ -330,7 +338,7 @@ class Trainer:
             )
         finally:
             self._fitting = False
-            self._engine.set_seed(self._seed)  # again that of `step`
+            self._seed_steps()  # again
             self._epochs = first + (self._engine.steps - done) // steps
             if seen.bar is not None:
                 seen.bar.close()
@@ -350,6 +358,11 @@ class Trainer:
         else:
             self._watch = Watch(rule, self._net.theta, mode)
         return self._watch
+
+    def _seed_steps(self) -> None:
+        """The dropout of `step` goes by the seed of the trainer; LBFGS knows none."""
+        if not self._full_batch:
+            self._engine.set_seed(self._seed)
 
     def _after_epoch(self, cost: float) -> None:
         """The rate of the next epoch, where it depends on the cost."""
@@ -444,13 +457,13 @@ def fit(
     return Trainer(net, optimizer, loss, l1=l1, l2=l2).fit(X, Y, **how)
 
 
-def _core_trainer(
-    net: Network, optimizer: Optimizer, **how: Any
-) -> _core.Trainer32 | _core.Trainer64:
+def _core_trainer(net: Network, optimizer: Optimizer, **how: Any) -> Any:
     arguments = core_arguments(optimizer)
-    if isinstance(net._engine, _core.Network32):
-        return _core.Trainer32(net._engine, **arguments, **how)
-    return _core.Trainer64(net._engine, **arguments, **how)
+    kind = "Lbfgs" if isinstance(optimizer, LBFGS) else "Trainer"
+    if kind == "Lbfgs":
+        del how["l1"]
+    bits = 32 if isinstance(net._engine, _core.Network32) else 64
+    return getattr(_core, f"{kind}{bits}")(net._engine, **arguments, **how)
 
 
 def _check_optimizer(optimizer: Any, net: Network) -> None:
@@ -460,6 +473,25 @@ def _check_optimizer(optimizer: Any, net: Network) -> None:
             f"got {shown(optimizer)} ({type(optimizer).__name__})"
         )
     _checked_rate(optimizer.first_rate, net)
+
+
+def _check_smooth(net: Network, loss: Loss, l1: Any) -> None:
+    """Whether L-BFGS can have a network, a loss and a penalty."""
+    if isinstance(loss, CustomLoss):
+        raise TypeError(
+            "optimizer=LBFGS() evaluates the cost in the core, which knows the losses with a "
+            "name alone: for a loss function take another optimiser, Adam or Rprop say"
+        )
+    if l1 != 0:
+        raise ValueError(
+            f"l1 must be 0 with LBFGS, got {l1!r}: |w| has a kink at 0, where its line search "
+            "finds no way down; take l2, or another optimiser"
+        )
+    if any(layer.dropout for layer in net.layers):
+        raise ValueError(
+            "a layer has dropout, which makes every evaluation another function: LBFGS compares "
+            "evaluations; take another optimiser, or dropout=0"
+        )
 
 
 def _checked_rate(rate: Any, net: Network) -> float:
