@@ -128,7 +128,11 @@ class Encoder:
         if not len(table):
             raise table.error("the table has 0 rows; at least 1 is needed")
         if missing == "drop":
-            table = table.take(complete_rows(table, picked))
+            rows = complete_rows(table, picked)
+            if not len(rows):
+                gaps = {name: table[name].missing for name in picked}
+                refuse_gaps(table, gaps, "every row has one: leave out a column, or fill them in")
+            table = table.take(rows)
         elif missing == "error":
             refuse_gaps(table, {name: table[name].missing for name in picked})
         inputs = tuple(learnt(table, name, name in chosen, missing) for name in picked)

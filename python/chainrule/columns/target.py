@@ -208,6 +208,8 @@ class Target:
             columns, classes = value["columns"], value["classes"]
             if not isinstance(columns, list) or not isinstance(classes, list):
                 raise ValueError("columns and classes must be lists")
+            if not all(isinstance(name, str) for name in columns):
+                raise ValueError("columns must be text")
             for label in classes:
                 if isinstance(label, float) and not math.isfinite(label):
                     raise ValueError("classes must be finite")

@@ -142,6 +142,7 @@ class Frame:
     def take(self, rows: Any) -> Frame:
         """The table of these rows (numbers, or a mask), which keep their place in messages."""
         rows = np.asarray(rows)
+        rows = rows if rows.dtype == bool else rows.astype(np.int64)
         lines = self.lines[rows]
 
         def maker(k: int) -> Callable[[], Column]:
