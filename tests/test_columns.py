@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import datetime
 import decimal
+import doctest
 import json
 import pickle
 import subprocess
@@ -898,6 +899,13 @@ def test_from_a_table_to_predictions(form, tmp_path):
     flat = cr.Encoder.from_json(encoder.as_json())
     found = net.predict(flat.transform(form({"rooms": [2], "city": ["Oslo"]})))
     assert found[0, 0] == pytest.approx(9.0, abs=1e-3)
+
+
+def test_the_examples_in_the_docstrings():
+    for name in ("encoder", "target"):
+        found = doctest.testmod(sys.modules[f"chainrule.columns.{name}"])
+        assert found.attempted >= 4
+        assert not found.failed
 
 
 def test_nothing_is_imported():
