@@ -651,12 +651,19 @@ def test_it_cannot_be_changed():
 
 def test_repr_tells():
     encoder = cr.Encoder.fit(CITIES, missing="mean", handle_unknown="ignore")
-    assert repr(encoder) == (
+    assert " ".join(repr(encoder).split()) == (
         "Encoder 4 columns -> 6 inputs: city (3 levels), rooms, area, sold (boolean) "
         "| missing: mean | unknown levels: ignore"
     )
-    wide = cr.Encoder.fit({f"c{k}": [1.0] for k in range(300)})
-    assert len(repr(wide)) < 100
+    wide = cr.Encoder.fit({f"column number {k}": [1.0] for k in range(300)})
+    assert len(repr(wide)) < 250
+    target = cr.Target.fit({"y": [f"class {k}" for k in range(300)] * 2}, "y", missing="drop")
+    assert " ".join(repr(target).split()) == (
+        "Target y: classification, 300 classes: class 0, class 1, class 10, class 100, class 101, "
+        "class 102, class 103, class 104, class 105, class 106, ... (300 in all) | missing: drop"
+    )
+    for shown in (encoder, wide, target):
+        assert max(map(len, repr(shown).splitlines())) < 80
 
 
 def test_options_are_checked():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -224,7 +225,7 @@ class Encoder:
             text += f" | missing: {self.missing}"
         if self.handle_unknown != "error":
             text += f" | unknown levels: {self.handle_unknown}"
-        return text
+        return textwrap.fill(text, 79, subsequent_indent="  ", break_long_words=False)
 
     def _checked(self, source: Any) -> Frame:
         table = frame(source)

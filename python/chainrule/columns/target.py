@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -219,7 +220,8 @@ class Target:
         text = f"Target {listing(self.columns, 10)}: {self.task}"
         if self.classes:
             text += f", {len(self.classes)} classes: {listing(self.outputs, 10)}"
-        return text + (" | missing: drop" if self.missing == "drop" else "")
+        text += " | missing: drop" if self.missing == "drop" else ""
+        return textwrap.fill(text, 79, subsequent_indent="  ", break_long_words=False)
 
 
 def _classes(column: Column) -> tuple[Class, ...]:
