@@ -182,6 +182,7 @@ def test_features_exclude_and_their_order():
         cr.Encoder.fit(CITIES, ["city", "city"])
     refused(lambda: cr.Encoder.fit(CITIES, ["town"]), "no column 'town'", "city, rooms")
     refused(lambda: cr.Encoder.fit(CITIES, categorical=["town"]), "no column 'town'")
+    refused(lambda: cr.Encoder.fit(CITIES, exclude=["town"]), "no column 'town'")
     refused(lambda: cr.Encoder.fit(CITIES, exclude=list(CITIES)), "no column is left")
     refused(lambda: cr.Encoder.fit(CITIES, ["area"], ["city"]), "categorical: city is not among")
 
@@ -382,6 +383,17 @@ def test_words_that_mean_a_gap_in_a_csv_file(tmp_path):
     encoder = cr.Encoder.fit(path, missing="mean")
     assert encoder.transform(path)[:, 0].tolist() == [1, 3, 3, 3, 5]
     refused(lambda: cr.Encoder.fit(path), str(path), "'v' in 3 of 5 rows (first: line 3)")
+
+
+def test_a_column_as_numbers_and_as_text(form):
+    table = tables.frame(form(GAPS))
+    assert np.isnan(table["age"].numbers()).tolist() == [False, True, False, False, True]
+    assert table["on"].numbers()[[0, 2, 3, 4]].tolist() == [1, 0, 1, 1]
+    assert np.isnan(table["on"].numbers()[1])
+    assert table["city"].texts().tolist() == ["Rome", "Oslo", None, "Rome", "Rome"]
+    assert table["age"].texts()[1] is None
+    numbers = cr.Target.fit({"n": [1, 2, None]}, "n", missing="drop")
+    assert numbers.transform({"n": [None, 5]}).tolist() == [[5]]
 
 
 def test_means_of_huge_numbers():

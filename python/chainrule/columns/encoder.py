@@ -60,6 +60,7 @@ class Encoder:
                     f"inputs must be of Number and Category, got {shown(part)} "
                     f"({type(part).__name__})"
                 )
+        different(self.features, "inputs")
         one_of(self.missing, "missing", MISSING)
         one_of(self.handle_unknown, "handle_unknown", UNKNOWN)
 
@@ -110,18 +111,14 @@ class Encoder:
         one_of(missing, "missing", MISSING)
         one_of(handle_unknown, "handle_unknown", UNKNOWN)
         table = frame(table)
-        excluded, chosen = (
-            column_names(exclude, "exclude"),
-            column_names(categorical, "categorical"),
-        )
-        picked = (
-            tuple(name for name in table.names if name not in excluded)
-            if features is None
-            else tuple(n for n in column_names(features, "features") if n not in excluded)
-        )
-        for name in (*picked, *chosen):
+        excluded = column_names(exclude, "exclude")
+        chosen = column_names(categorical, "categorical")
+        asked = table.names if features is None else column_names(features, "features")
+        unwanted = set(excluded)
+        picked = tuple(name for name in asked if name not in unwanted)
+        for name in (*picked, *chosen, *excluded):
             table.position(name)
-        astray = [name for name in chosen if name not in picked]
+        astray = [name for name in chosen if name not in set(picked)]
         if astray:
             raise ValueError(f"categorical: {listing(astray)} is not among the features")
         if not picked:
@@ -209,13 +206,11 @@ class Encoder:
             keys(value, "inputs", "missing", "handle_unknown")
             if not isinstance(value["inputs"], list) or not value["inputs"]:
                 raise ValueError("inputs must be a list")
-            encoder = cls(
+            return cls(
                 tuple(map(input_of_json, value["inputs"])),
                 value["missing"],
                 value["handle_unknown"],
             )
-            different(encoder.features, "inputs")
-            return encoder
 
     def __repr__(self) -> str:
         text = f"Encoder {len(self.inputs)} columns -> {len(self.names)} inputs: "
