@@ -546,6 +546,24 @@ def test_packaged_tables_by_columns():
             assert table[column].numbers().tolist() == whole.values[:, k].tolist()
 
 
+@ANY
+@given(st.text(alphabet='a12.,-e"\n tTrueNA;\u00e9', max_size=80))
+def test_any_csv_like_text_is_viewed_or_refused(write, content):
+    try:
+        table = tables.frame(write("a,b\n" + content))
+    except FormatError:
+        return
+    for name in table.names:
+        column = table[name]
+        assert len(column) == len(column.missing) == len(table) > 0
+        assert column.kind in {"integer", "real", "boolean", "text", "refused"}
+        assert bool(column.refusal) == (column.kind == "refused")
+        gaps = column.missing.tolist()
+        assert [text is None for text in column.texts().tolist()] == gaps
+        if column.kind in {"integer", "real", "boolean"}:
+            assert np.isnan(column.numbers()).tolist() == gaps
+
+
 # --- write ----------------------------------------------------------------------------------------
 
 COLUMNS = {

@@ -112,7 +112,9 @@ def is_missing(cell: Any) -> bool:
         return True
     if isinstance(cell, str):
         return not cell or cell.isspace()
-    if isinstance(cell, (Complex, Decimal)):
+    if isinstance(cell, Decimal):  # a signalling NaN cannot be compared
+        return cell.is_nan()
+    if isinstance(cell, Complex):
         return bool(cell != cell)  # noqa: PLR0124
     return type(cell).__name__ in {"NAType", "NaTType"}
 

@@ -89,7 +89,7 @@ def _polars_column(polars: Any, name: str, series: Any) -> Column:
     if dtype == polars.Boolean:
         return Column(name, "boolean", filled(False), missing)
     if dtype.is_integer():
-        if dtype in {polars.Int128, getattr(polars, "UInt128", polars.Int128)}:
+        if str(dtype) in {"Int128", "UInt128"}:  # which NumPy does not have
             return column_of_cells(name, series.to_list())
         return Column(name, "integer", filled(0), missing)
     if dtype.is_numeric():
