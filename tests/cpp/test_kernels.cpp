@@ -405,11 +405,13 @@ void updates(const std::string& isa, const Kernels<T>& table) {
                                      T(1e-6),
                                      T(0.5),
                                      plain ? T(1) : T(0.75),
-                                     plain ? most : T(0.4)};
+                                     plain ? most : T(0.4),
+                                     plain ? T(0) : T(0.07),
+                                     plain ? T(0) : T(0.2)};
         const chainrule::Update<double> exact{
-            rule,          u.rate,    u.decay,   u.momentum,       u.gain,
-            u.smooth_gain, u.epsilon, u.correct, u.smooth_correct, u.shrink,
-            u.grow,        u.least,   u.most,    u.scale,          u.clip};
+            rule,      u.rate,    u.decay,          u.momentum, u.gain, u.smooth_gain,
+            u.epsilon, u.correct, u.smooth_correct, u.shrink,   u.grow, u.least,
+            u.most,    u.scale,   u.clip,           u.l1,       u.l2};
         Random random(5);
         std::vector<T> w(n + 1), g(n + 1), s[2] = {std::vector<T>(n + 1), std::vector<T>(n + 1)};
         for (int i = 0; i <= n; ++i) {
