@@ -673,7 +673,7 @@ def test_write_refuses(tmp_path):
 def test_write_parquet_without_pyarrow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(
-        ImportError, match=r"writing Parquet needs pyarrow \(chainrule\[parquet\]\)"
+        ImportError, match=r"/t\.parquet: writing Parquet needs pyarrow \(chainrule\[parquet\]\)"
     ):
         tables.write(tmp_path / "t.parquet", {"a": [1]})
     assert not list(tmp_path.iterdir())

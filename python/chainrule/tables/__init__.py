@@ -245,7 +245,7 @@ def write(path: str | os.PathLike[str], table: Any) -> None:
             with temporary.open("w", encoding="utf-8", newline="") as file:
                 file.writelines(f"{line}\n" for line in lines_of_csv(content))
         else:
-            write_parquet(temporary, content)
+            write_parquet(temporary, content, target)
         temporary.replace(target)
     except BaseException:
         with suppress(OSError):
