@@ -376,15 +376,16 @@ def test_further_epochs_go_on_where_the_last_ended(diabetes):
     assert parts.n_iter_ == 1
 
 
-@pytest.mark.parametrize("renewed", [False, True])
-def test_partial_fits_of_all_sizes_and_rates_are_steps_of_one_course(diabetes, renewed):
+@pytest.mark.parametrize("between", ["nothing", "other numbers", "a pickle"])
+def test_partial_fits_of_all_sizes_and_rates_are_steps_of_one_course(diabetes, between):
     X, y = diabetes
     model = MLPRegressor(random_state=0, batch_size=500)
     net = cr.Network([cr.Dense(100, "relu"), cr.Dense(1)], 10, "float64")
     v, q = 0.0, 0.0
     for t, (start, end) in enumerate(((0, 10), (10, 110), (110, 111), (111, 442)), 1):
-        if renewed:
-            model.set_params(learning_rate_init=1e-3 / t, alpha=1e-4 * t, l1=1e-3 * t)
+        if between == "other numbers":
+            model.set_params(**[{"learning_rate_init": 1e-3 / t}, {"alpha": t}, {"l1": t}][t % 3])
+        if between == "a pickle":
             model = pickle.loads(pickle.dumps(model))
         model.partial_fit(X[start:end], y[start:end])
         g = net.gradient(X[start:end], y[start:end], cr.MSE("half_mean"))
@@ -597,6 +598,21 @@ def test_losses_schedules_and_solvers_of_ours(diabetes):
     assert one.loss_curve_ == two.loss_curve_
 
 
+def squares(a, Y):
+    return np.mean((a - Y) ** 2), 2 * (a - Y) / a.size
+
+
+def test_a_loss_of_ones_own_is_a_function(diabetes):
+    X, y = diabetes
+    how = {"random_state": 0, "max_iter": 5, "alpha": 0.0}
+    own = quiet(MLPRegressor(loss=squares, **how).fit, X, y)
+    named = quiet(MLPRegressor(loss="mse", **how).fit, X, y)
+    np.testing.assert_allclose(own.loss_curve_, named.loss_curve_, rtol=1e-12)
+    own = pickle.loads(pickle.dumps(own)).partial_fit(X, y)
+    named.partial_fit(X, y)
+    np.testing.assert_allclose(own.coefs_[0], named.coefs_[0], rtol=0, atol=1e-12)
+
+
 def test_quantiles_side_by_side(diabetes):
     X, y = diabetes
     model = MLPRegressor(loss=cr.losses.Quantile((0.1, 0.5, 0.9)), random_state=0, max_iter=100)
@@ -631,6 +647,14 @@ def test_targets_in_any_unit_with_scale_auto():
     assert model.score(X, y) > 0.95
     with pytest.warns(ConvergenceWarning, match=r"sizes from .* scale='auto'"):
         MLPRegressor(random_state=0, max_iter=2).fit(X, y / 1e9)
+
+
+def test_what_is_standardised_inside_may_be_far_from_0():
+    rng = np.random.default_rng(0)
+    X = 1e9 + rng.normal(size=(300, 1))
+    how = {"scale": "auto", "learning_rate_init": 0.01, "random_state": 0, "dtype": "float32"}
+    model = quiet(MLPRegressor(**how).fit, X, np.sin(X[:, 0]))
+    assert model.score(X, np.sin(X[:, 0])) > 0.9
 
 
 def test_validation_data_of_ones_own(diabetes):
@@ -702,6 +726,11 @@ def test_lbfgs_finds_a_minimum_and_says_when_it_was_not_let(diabetes):
     ridge = np.linalg.solve(centred.T @ centred + 10.0 * np.eye(10), centred.T @ (y - y.mean()))
     np.testing.assert_allclose(model.coefs_[0][:, 0], ridge, rtol=0, atol=2e-5)
     assert model.n_iter_ == len(model.loss_curve_) < 200
+    ends = [
+        quiet(MLPRegressor(solver="lbfgs", n_iter_no_change=n, tol=1e-2, max_iter=60).fit, X, y)
+        for n in (1, np.inf)
+    ]
+    assert [end.n_iter_ for end in ends] == [60, 60]  # it ends by itself, or not at all
     with pytest.warns(ConvergenceWarning, match="max_iter=2"):
         MLPRegressor(max_iter=2, **how).fit(X, y)
     with pytest.warns(ConvergenceWarning, match="All max_fun evaluations"):
