@@ -144,6 +144,10 @@ def curves(axes):
     }
 
 
+def dots(axes):
+    return [np.asarray(c.get_offsets()) for c in axes.collections if c.get_gid() == "bins"]
+
+
 def binned(y, p, bins):
     """Means, parts and counts of the bins that have rows, one row after the other."""
     found = {}
@@ -163,6 +167,7 @@ def test_two_classes(path, bins):
     expected = binned(y, P[:, 1], bins)
     ((label, points),) = curves(axes).items()
     np.testing.assert_allclose(points, [row[1:3] for row in expected], rtol=1e-12)
+    np.testing.assert_array_equal(dots(axes)[0], points)
     error = sum(n * abs(part - mean) for _, mean, part, n in expected) / 400
     assert label == f"yes: off by {error:.2g} on average"
     bars = [(patch.get_x(), patch.get_height()) for patch in below.patches]
@@ -184,7 +189,9 @@ def test_several_classes_each_against_the_rest(path):
     assert len(found) == 4
     for k, (label, points) in enumerate(found.items()):
         assert label.startswith(f"{names[k]}: off by")
-        np.testing.assert_allclose(points, [r[1:3] for r in binned(y == k, P[:, k], 10)])
+        rows = binned(y == k, P[:, k], 10)
+        np.testing.assert_allclose(dots(axes)[k], [row[1:3] for row in rows])
+        np.testing.assert_allclose(points, [row[1:3] for row in rows if row[3] >= 5])
     assert len(below.collections) == 4
 
 

@@ -71,7 +71,8 @@ def save(figure: Figure, path: Path | None, signature: str) -> Figure:
     if path is not None:
         with warnings.catch_warnings():  # a box stands for a letter that the font lacks
             warnings.filterwarnings("ignore", "Glyph .* missing from")
-            figure.savefig(path, dpi=150, metadata=_metadata(path, signature))
+            with importlib.import_module("matplotlib").rc_context({"svg.hashsalt": signature}):
+                figure.savefig(path, dpi=150, metadata=_metadata(path, signature))
     return figure
 
 
@@ -79,7 +80,9 @@ def _metadata(path: Path, signature: str) -> dict[str, Any]:
     name = os.fspath(path).lower()
     if name.endswith(".png"):
         return {"Software": signature}
-    return {"Creator": signature} if name.endswith((".svg", ".pdf", ".ps", ".eps")) else {}
+    if name.endswith(".svg"):
+        return {"Creator": signature, "Date": None}  # the same picture, the same bytes
+    return {"Creator": signature} if name.endswith((".pdf", ".ps", ".eps")) else {}
 
 
 def number(value: float, digits: int = 4) -> str:

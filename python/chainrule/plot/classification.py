@@ -18,6 +18,7 @@ MOST_CLASSES = 100
 PERCENT, COUNTS = 12, 30  # up to here a cell has both numbers, its count
 LONGEST = 22  # letters of a name of a class
 MOST_CURVES = 8
+FEW = 5  # rows: a bin with fewer is a dot beside the curve of its class, for it is mostly chance
 FULL = 0.55  # of the colours: text above is white
 
 
@@ -153,10 +154,10 @@ def calibration(
     Returns
     -------
     matplotlib.figure.Figure
-        Above the curve on the diagonal probabilities can be believed; below, how many rows each
-        bin has. Two classes: the probability of the second, with 95 % intervals. More: each class
-        against the rest; of more than 8 the 8 furthest from the diagonal are named, the others
-        are grey.
+        On the diagonal probabilities can be believed; below, how many rows each bin has. Two
+        classes: the probability of the second, with 95 % intervals. More: each class against the
+        rest, with larger dots for more rows, and bins of fewer than 5 rows not joined to the
+        curve; of more than 8 classes the 8 furthest from the diagonal are named, the others grey.
 
     Raises
     ------
@@ -182,14 +183,20 @@ def calibration(
     axes.plot([0, 1], [0, 1], color=canvas.GREY, linestyle="--", linewidth=1.2, zorder=1,
               label="believable: as often as said", gid="diagonal")  # fmt: skip
     for k in (k for k in order if k not in named):
-        axes.plot(found[k].predicted, found[k].observed, color=canvas.PALE, linewidth=1, zorder=0)
+        joined = found[k].counts >= FEW
+        axes.plot(found[k].predicted[joined], found[k].observed[joined], color=canvas.PALE,
+                  linewidth=1, zorder=0)  # fmt: skip
     if several and len(named) < K:
         axes.plot([], [], color=canvas.PALE, label=f"{K - len(named)} other classes, nearer")
     for k, colour in zip(named, canvas.colours(len(named)), strict=True):
         one = found[k]
         label = f"{canvas.plain(names[k], 28)}: off by {canvas.number(one.error, 2)} on average"
-        axes.plot(one.predicted, one.observed, marker="o", markersize=4.5, color=colour,
-                  label=label, zorder=3, clip_on=False)  # fmt: skip
+        joined = one.counts >= (FEW if several else 1)
+        axes.plot(one.predicted[joined], one.observed[joined], color=colour, label=label, zorder=3,
+                  alpha=0.7 if several else 1, linewidth=1.2 if several else 1.5)  # fmt: skip
+        size = 6 + 90 * np.sqrt(one.counts / len(actual)) if several else 26
+        axes.scatter(one.predicted, one.observed, size, color=[colour], zorder=4, clip_on=False,
+                     linewidths=0, gid="bins")  # fmt: skip
         _bins(below, one, colour, several)
         if not several:
             low, high = _interval(one)

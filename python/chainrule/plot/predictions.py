@@ -9,8 +9,10 @@ import numpy as np
 
 from ..arrays import Array
 from ..errors import shown
+from ..losses import checked_loss
 from ..metrics import r2_each
 from ..metrics.reading import numbers
+from ..network import Network
 from . import canvas
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_OUTPUTS = 6  # rows of the picture
 MOST_POINTS = 2000  # above, cells are coloured by how many rows they have
+VECTORS = 500  # above, points are pixels in a vector graphic
 CELLS = 45  # across a panel
 
 
@@ -30,6 +33,7 @@ def predictions(
     prediction: Any = None,
     names: Sequence[str] | None = None,
     units: str | Sequence[str] | None = None,
+    loss: Any = "mse",
 ) -> Figure:
     """Draw predictions against what is true, and the residuals, a row for each output.
 
@@ -48,6 +52,9 @@ def predictions(
         Of the outputs; default "y", or y_1, y_2, ...
     units : str or sequence of str, optional
         Of all outputs, or of each.
+    loss : str or Loss
+        What `net` was trained with; it turns outputs into predictions: rates for "poisson", means
+        for "gaussian_nll".
 
     Returns
     -------
@@ -80,6 +87,8 @@ def predictions(
         if X is None:
             raise TypeError("X is needed: the inputs to predict from")
         prediction = net.predict(X)
+        if isinstance(net, Network):
+            prediction = checked_loss(loss).predictions(prediction)
     elif net is not None or X is not None:
         raise TypeError("give net and X, or prediction, not both")
     y, p, _ = numbers(Y, prediction, None)
@@ -170,11 +179,12 @@ def _points(axes: Any, x: Array, y: Array, extent: tuple[float, ...]) -> None:
             "chainrule_rows", ["#c9dcee", canvas.BLUE, "#052a4d"]
         )
         cells = axes.hexbin(x, y, gridsize=CELLS, extent=extent, bins="log", mincnt=1, cmap=scale,
-                            linewidths=0.2, zorder=2)  # fmt: skip
+                            linewidths=0.2, zorder=2, rasterized=True)  # fmt: skip
         bar = axes.figure.colorbar(cells, ax=axes, shrink=0.75, pad=0.02, aspect=30)
         bar.set_label("rows per cell", fontsize=9)
         bar.ax.tick_params(labelsize=8)
         return
     alpha = float(np.clip(20 / np.sqrt(len(x)), 0.35, 0.9))
     axes.plot(x, y, linestyle="", marker="o", markersize=4 if len(x) <= 500 else 3,
-              color=canvas.BLUE, alpha=alpha, markeredgewidth=0, zorder=2, gid="rows")  # fmt: skip
+              color=canvas.BLUE, alpha=alpha, markeredgewidth=0, zorder=2, gid="rows",
+              rasterized=len(x) > VECTORS)  # fmt: skip
