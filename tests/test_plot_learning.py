@@ -160,6 +160,14 @@ def test_names_as_plain_text():
     assert plain(3) == "3"
 
 
+def test_names_that_a_cut_makes_equal_have_their_number():
+    names = [f"a long name, number {k}, and an end" for k in range(3)]
+    assert plot.canvas.apart(["b", *names], 16) == [
+        "b", *(f"{k}: {plot.canvas.plain(names[0], 12)}" for k in (1, 2, 3)),
+    ]  # fmt: skip
+    assert plot.canvas.apart(names) == names
+
+
 def test_refusals():
     for given, error, words in (
         (None, TypeError, "history must be a History, or a dict of name to History, got NoneType"),
