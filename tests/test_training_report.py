@@ -289,7 +289,7 @@ def test_chance_is_two_standard_errors():
     """The sentence turns where the difference of means passes twice its standard error."""
     rows = np.array([1.0, 3.0] * 8)
     spread = np.sqrt(2 * rows.var(ddof=1) / 16)
-    for shift, chance in ((1.9 * spread, True), (2.1 * spread, False)):
+    for shift, chance in ((1.98 * spread, True), (2.02 * spread, False)):
         y = np.sqrt(np.stack([rows, rows + shift]))
         sides = [findings.Rows(t[:, None], np.zeros((16, 1)), np.zeros((16, 1))) for t in y]
         found = findings.Findings("regression", False, ["y"], *sides)
