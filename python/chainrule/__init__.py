@@ -6,6 +6,7 @@
 
 from . import calculus, metrics, plot, reference
 from ._core import __version__
+from .columns import Encoder, Target
 from .errors import DivergedError, FormatError
 from .explanation import Explanation
 from .gradcheck import GradientCheck, gradcheck
@@ -26,7 +27,7 @@ from .losses import (
 from .modelfile import load
 from .network import Network
 from .neuron import Neuron
-from .optimizers import SGD, Adam, AdamW, RMSprop, Rprop
+from .optimizers import LBFGS, SGD, Adam, AdamW, RMSprop, Rprop
 from .runtime import get_num_threads, info, set_isa, set_num_threads
 from .scaling import Scaling
 from .schedules import Cosine, OneCycle, ReduceOnPlateau, StepDecay, Warmup
@@ -35,6 +36,7 @@ from .trace import Gradient, Trace
 from .training import Trainer
 
 __all__ = [
+    "LBFGS",
     "MAE",
     "MSE",
     "SGD",
@@ -47,6 +49,7 @@ __all__ = [
     "Dense",
     "DivergedError",
     "EarlyStopping",
+    "Encoder",
     "Explanation",
     "FormatError",
     "GaussianNLL",
@@ -65,6 +68,7 @@ __all__ = [
     "Rprop",
     "Scaling",
     "StepDecay",
+    "Target",
     "Trace",
     "Trainer",
     "Warmup",
