@@ -2,7 +2,6 @@
 
 import math
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ pytest.importorskip("matplotlib")
 
 
 def history(cost, val_cost=(), **metrics):
-    return SimpleNamespace(cost=list(cost), val_cost=list(val_cost), metrics=metrics)
+    return cr.History(cost=list(cost), val_cost=list(val_cost), metrics=metrics)
 
 
 def lines(axes, ring=False):
@@ -62,8 +61,9 @@ def test_the_best_epoch_is_that_of_the_history():
     axes = h.plot().axes[0]
     assert lines(axes, ring=True) == [[[h.best_epoch, 3.0]]]
     spoilt = history([1, 2, 3], [math.nan, 2, math.inf])
-    assert plot.learning.best_epoch(spoilt) == 2
-    assert plot.learning.best_epoch(history([math.nan])) is None
+    assert lines(plot.learning_curves(spoilt).axes[0], ring=True) == [[[2, 2.0]]]
+    h.monitor, h.mode, h.metrics = "r2", "max", {"r2": [0.5, 0.9, 0.7]}
+    assert lines(h.plot().axes[1], ring=True) == [[[2, 0.9]]]
 
 
 @pytest.mark.parametrize(

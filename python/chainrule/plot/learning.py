@@ -70,13 +70,6 @@ def learning_curves(history: Any, path: canvas.Path | None = None) -> Figure:
     return canvas.save(figure, path, curves.SIGNATURE)
 
 
-def best_epoch(history: Any) -> int | None:
-    """The epoch, from 1, with the lowest finite validation cost (else training cost)."""
-    watched = np.asarray(history.val_cost or history.cost, float)
-    finite = np.isfinite(watched)
-    return 1 + int(np.argmin(np.where(finite, watched, math.inf))) if finite.any() else None
-
-
 def _metrics(history: Any) -> dict[str, Sequence[float]]:
     return getattr(history, "metrics", None) or {}
 
@@ -103,7 +96,7 @@ def _panels(
 
 
 def _single(panels: list[Any], history: Any, names: list[str]) -> None:
-    best = best_epoch(history)
+    best = history.best_epoch
     curves.draw(panels[0], history)
     _ring(panels[0], history.val_cost or history.cost, best)
     panels[0].legend(framealpha=0.8, edgecolor="none")
@@ -132,13 +125,13 @@ def _compare(path: canvas.Path | None, histories: dict[str, Any], names: list[st
                 curves.curve(panels[0], values, line, color=colour, label=text)
                 styles.add(line)
                 everything.extend(values)
-        _ring(panels[0], one.val_cost or one.cost, best_epoch(one))
+        _ring(panels[0], one.val_cost or one.cost, one.best_epoch)
         line = "--" if one.val_cost else "-"
         for axes, metric in zip(panels[1:], names, strict=True):
             values = _metrics(one).get(metric, ())
             if len(values):
                 curves.curve(axes, values, line, color=colour, label=text)
-                _ring(axes, values, best_epoch(one))
+                _ring(axes, values, one.best_epoch)
         keys.append(lines.Line2D([], [], color=colour, label=text))
     curves.cost_axis(panels[0], everything)
     curves.epoch_axis(panels[0])
