@@ -90,7 +90,7 @@ def test_r2_of_constant_targets_and_of_one_row():
     assert metrics.r2_each(both, both + 1).tolist() == [0, -0.5]
     assert math.isnan(metrics.r2([1.0], [1.0]))
     # rows that do not count do not make a target vary
-    assert metrics.r2([1, 1, 7], [1, 2, 3], [1, 1, 0]) == 0
+    assert metrics.r2([*third, 7], [0.1, 0.1, 0.2, 3], [1, 1, 1, 0]) == 0
 
 
 @pytest.mark.parametrize("K", [2, 3, 10])
@@ -159,6 +159,15 @@ def test_several_labels_at_once(weighted):
         assert METRICS[name](Y, P, w) == pytest.approx(np.mean(columns), rel=1e-12)
 
 
+def test_several_labels_are_told_from_one_hot_rows():
+    """Rows that are one-hot by chance stay several labels when probabilities do not add up to 1."""
+    P = np.array([[0.9, 0.8, 0.1], [0.2, 0.7, 0.6], [0.4, 0.3, 0.45]])
+    assert metrics.accuracy(np.eye(3), P) == 0
+    each = [sk.log_loss(np.eye(3)[:, k], P[:, k]) for k in range(3)]
+    assert metrics.log_loss(np.eye(3), P) == pytest.approx(np.mean(each), rel=1e-12)
+    assert metrics.accuracy([[1, 1], [0, 1]], np.array([[1, 0], [0, 1]])) == 0.5
+
+
 def test_certain_and_wrong_is_finite_as_scikit_learns():
     for dtype in (np.float32, np.float64):
         P = np.array([[1, 0], [0, 1]], dtype)
@@ -182,6 +191,7 @@ REFUSED = [
     ("accuracy", [0, 1, 2], [0.2, 0.7, 0.4], "must be 0 and 1, got 2"),
     ("accuracy", [0, 1], [[0.2, np.nan], [0, 1]], "prediction must be finite, got nan in row 0"),
     ("log_loss", [0, 1], [[-3.0, 2.0], [0, 1]], "in [0, 1]; got -3.0. Of logits a, take"),
+    ("log_loss", [0, 1], [-0.5, 1.0], "in [0, 1]; got -0.5"),
     ("log_loss", [0, 1], [[0.5, 0.9], [0, 1]], "row 0 adds up to 1.4"),
     ("log_loss", [0, 3], np.eye(3)[:2], "class indices, 0 to 2, got 3 in row 1"),
     ("log_loss", [0, 0.5], np.eye(3)[:2], "class indices, 0 to 2, got 0.5 in row 1"),
@@ -203,7 +213,7 @@ def test_kinds_that_do_not_fit():
         metrics.accuracy(["a", "b"], [0, 1])
     with pytest.raises(TypeError, match="Y holds strings, and prediction 2 columns"):
         metrics.accuracy(["a", "b"], np.eye(2))
-    with pytest.raises(TypeError, match="Y has object dtype"):
+    with pytest.raises(ValueError, match="Y has 1 missing value"):
         metrics.accuracy(["a", None], ["a", "b"])
 
 

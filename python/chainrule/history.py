@@ -113,10 +113,10 @@ class History:
                     file.write(json.dumps(dict(zip(columns, values, strict=True))) + "\n")
 
     def plot(self) -> Figure:
-        """The costs and metrics over the epochs as a Matplotlib figure (needs the extra `plot`)."""
-        from .plot import cost
+        """Costs and metrics over the epochs, `plot.learning_curves` (needs the extra `plot`)."""
+        from .plot import learning_curves
 
-        return cost(self)
+        return learning_curves(self)
 
     def __repr__(self) -> str:
         text = f"History: {len(self.cost)} epochs"
