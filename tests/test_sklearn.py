@@ -226,6 +226,16 @@ def test_training_ends_in_the_same_epoch(diabetes):
     assert "has not fallen by more than tol=0.001" in ours.stop_reason_
 
 
+def test_what_scikit_learn_has_waited_counts(diabetes):
+    X, y = diabetes
+    how = {"tol": 10.0, "n_iter_no_change": 25, "warm_start": True, "max_iter": 20}
+    other = theirs.MLPRegressor(random_state=0, shuffle=False, **how)
+    ours = from_sklearn(quiet(other.fit, X, y))
+    for estimator in (other, ours):
+        quiet(estimator.fit, X, y)
+    assert ours.n_iter_ == other.n_iter_ < 20
+
+
 def test_early_stopping_holds_out_the_same_rows_and_goes_back_to_the_same_epoch(diabetes):
     other, ours = assert_same_course(
         MLPRegressor, *diabetes, max_iter=300, early_stopping=True, **RULES["nesterov"]
@@ -460,6 +470,9 @@ def test_several_labels_at_once():
     assert model.predict(X).shape == Y.shape == model.predict_proba(X).shape
     assert (model.predict(X) == Y).mean() > 0.8
     assert model.out_activation_ == "logistic"
+    model = MLPClassifier(early_stopping=True, random_state=0)
+    quiet(model.fit, X, Y, validation_data=(X[:100], Y[:100]))
+    assert model.score(X[:100], Y[:100]) == pytest.approx(model.best_validation_score_, rel=1e-12)
 
 
 def test_a_class_weight_is_a_sample_weight(digits):
@@ -591,6 +604,13 @@ def test_losses_schedules_and_solvers_of_ours(diabetes):
     as_solver = quiet(MLPRegressor(solver=rule, **how).fit, X, y)
     assert as_solver.score(X, y) > 0.4
     rate = cr.OneCycle(0.01, epochs=20)
+    falling = cr.ReduceOnPlateau(0.05, patience=1, threshold=0.5)  # it hardly ever falls enough
+    plateau = MLPRegressor(solver=cr.SGD(falling), **how)
+    parts = clone(plateau)
+    for _ in range(20):
+        parts = pickle.loads(pickle.dumps(parts.partial_fit(X, y)))
+    assert parts.loss_curve_ == quiet(plateau.fit, X, y).loss_curve_
+    assert plateau._trainer.learning_rate < 0.001
     one, two = (
         quiet(MLPRegressor(solver=s, learning_rate=r, **how).fit, X, y)
         for s, r in (("adam", rate), (cr.Adam(rate), "constant"))
@@ -635,6 +655,9 @@ def test_means_and_their_spread(scale):
     away = np.abs(X[:, 0]) > 0.2
     assert np.abs(std / sigma - 1)[away].mean() < 0.15
     assert np.abs(mean / unit - X[:, 0])[away].mean() < 0.05
+    coarse = MLPRegressor(loss=cr.GaussianNLL(eps=4.0), scale=scale, max_iter=20, random_state=0)
+    _, std = quiet(coarse.fit, X, y).predict(X, return_std=True)
+    assert (std >= 2 * (1 if scale is None else y.std()) * (1 - 1e-9)).all()
     with pytest.raises(ValueError, match="return_std needs loss='gaussian_nll'"):
         quiet(MLPRegressor(max_iter=1).fit, X, X[:, 0]).predict(X, return_std=True)
 
