@@ -331,6 +331,18 @@ void bind_lbfgs(py::module_& m, const char* name) {
                                }
                                return arrays;
                              })
+      .def("set_state",
+           [](Held& self, const std::vector<Array<T>>& arrays) {
+             std::vector<const T*> parts;
+             for (const Array<T>& array : arrays) {
+               if (array.size() != self.net.layout.size)
+                 throw std::invalid_argument("state: not the size of theta");
+               parts.push_back(array.data());
+             }
+             const TrainingLock<T> lock(self.net);
+             if (!self.trainer.set_state(parts))
+               throw std::invalid_argument("state: not one of LBFGS with this history_size");
+           })
       .def_property_readonly("evaluations",
                              [](const Held& self) { return self.trainer.evaluations(); })
       .def("try_step",  // an iteration takes longer than the look at the arrays in Python

@@ -76,6 +76,17 @@ double Lbfgs<T>::add_decay(const Team& team, double l2, T* g) {
 }
 
 template <class T>
+bool Lbfgs<T>::set_state(const std::vector<const T*>& arrays) {
+  const auto most = 2 * static_cast<std::size_t>(minimiser_.options.history_size);
+  if (arrays.size() % 2 != 0 || arrays.size() > most) return false;
+  minimiser_.forget();
+  minimiser_.prepare(static_cast<int>(arrays.size() / 2));
+  bool good = false;
+  parallel(1, [&](const Team& team) { good = minimiser_.recall(team, arrays); });
+  return good;
+}
+
+template <class T>
 double Lbfgs<T>::step(const Data<T>& data) {
   Passes<T>& passes = space_.passes_for(net_, data.m);
   minimiser_.prepare(1);

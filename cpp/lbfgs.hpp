@@ -30,6 +30,8 @@ class Lbfgs {
   // The optimiser's state: s and y of the oldest pair, of the next one, and so on.
   int states() const { return 2 * minimiser_.pairs(); }
   T* state(int k) { return k % 2 == 0 ? minimiser_.s(k / 2) : minimiser_.y(k / 2); }
+  // Goes on from a state that was read; false where it cannot be one.
+  bool set_state(const std::vector<const T*>& arrays);
   std::int64_t steps() const { return minimiser_.iterations(); }
   void set_steps(std::int64_t steps) { minimiser_.set_iterations(steps); }
   std::int64_t evaluations() const { return minimiser_.evaluations(); }

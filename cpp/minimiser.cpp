@@ -162,6 +162,24 @@ double Minimiser<T>::remember(const Sums& sums, const T* theta, const T* g, cons
 }
 
 template <class T>
+bool Minimiser<T>::recall(const Team& team, const std::vector<const T*>& pairs) {
+  first_ = pairs_ = 0;
+  const int count = static_cast<int>(pairs.size()) / 2;
+  const Sums sums(team, size_, partial_);
+  for (int k = 0; k < count; ++k) {
+    std::copy_n(pairs[2 * k], size_, s(k));
+    std::copy_n(pairs[2 * k + 1], size_, y(k));
+    const double sy = sums.sum([&](Range r) { return dot(s(k), y(k), r); });
+    const double yy = sums.sum([&](Range r) { return dot(y(k), y(k), r); });
+    if (!(sy > 0 && std::isfinite(yy))) return false;
+    rho_[place(k)] = 1 / sy;
+    gamma_ = sy / yy;
+  }
+  pairs_ = count;
+  return true;
+}
+
+template <class T>
 Ended Minimiser<T>::run(const Team& team, const Task& task, int iterations) {
   const Sums sums(team, size_, partial_);
   T *const theta = task.theta, *const start = start_.data(), *const d = d_.data();

@@ -59,6 +59,9 @@ class Minimiser {
   void set_iterations(std::int64_t iterations) { iterations_ = iterations; }
   std::int64_t evaluations() const { return evaluations_; }
   void forget() { pairs_ = 0; }
+  // Takes s and y of some pairs, the oldest first, after prepare for as many; false, and nothing is
+  // remembered, where one could not have been remembered.
+  bool recall(const Team& team, const std::vector<const T*>& pairs);
   Found last_search() const { return last_search_; }
 
   LbfgsOptions options;
