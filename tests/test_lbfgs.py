@@ -424,6 +424,20 @@ def test_no_finite_cost_to_begin_with(dtype, unchanged):
     assert trainer.epochs == 2
 
 
+def test_a_finite_cost_without_a_finite_gradient(unchanged):
+    net = cr.Network([cr.Dense(1)], 1, "float32")
+    net.theta[...] = 0
+    net.W[1][...] = 1e-33
+    X, Y = np.array([[1e38]]), np.array([[0.0]])
+    assert net.cost(X, Y) == pytest.approx(1e10, rel=1e-5)
+    trainer = cr.Trainer(net, cr.LBFGS())
+    with unchanged(net):
+        with pytest.raises(cr.DivergedError, match="step 1 diverged"):
+            trainer.step(X, Y)
+        with pytest.raises(cr.DivergedError, match="diverged in epoch 1"):
+            trainer.fit(X, Y, epochs=3)
+
+
 def test_a_first_step_that_is_much_too_long():
     net, X, Y = sine(dtype="float32")
     start = net.cost(X, Y)
