@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import check_command, cli, progress, tables
+from chainrule import check_command, cli, progress, tables, train_command
 
 QUICK = ["--hidden", "4", "--epochs", "3"]
 
@@ -819,7 +819,7 @@ def test_internal_errors_and_debug(run, monkeypatch):
     def broken(*_):
         raise RuntimeError("two\nlines \x1b[31m")
 
-    monkeypatch.setattr(cli, "_columns", broken)
+    monkeypatch.setattr(train_command, "_columns", broken)
     result = run("train", "diabetes")
     assert result.code == 70
     assert result.err.count("\n") == 1

@@ -22,8 +22,6 @@ from .commandline import (
     Matrix,
     add_command,
     data_errors,
-    encode,
-    load_model,
     may_replace,
     output_path,
     picture_path,
@@ -33,6 +31,7 @@ from .commandline import (
     whole_option,
     writing,
 )
+from .description import encode, load_model
 from .errors import FormatError
 from .gradcheck import GradientCheck, gradcheck
 from .gradcheck.student import check_student, template

@@ -24,8 +24,6 @@ from .commandline import (
     Matrix,
     add_command,
     data_errors,
-    encode,
-    load_model,
     may_replace,
     note,
     output_path,
@@ -35,6 +33,7 @@ from .commandline import (
     whole_option,
     writing,
 )
+from .description import encode, load_model
 from .errors import DivergedError, FormatError
 from .network import Network
 from .tables import listing, show
