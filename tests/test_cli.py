@@ -3,7 +3,6 @@
 import csv
 import errno
 import importlib.util
-import io
 import os
 import re
 import signal
@@ -17,7 +16,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import check_command, cli, progress, tables, train_command
+from chainrule import check_command, cli, tables, train_command
 
 QUICK = ["--hidden", "4", "--epochs", "3"]
 
@@ -861,84 +860,7 @@ def test_module_and_command_are_the_same(run):
     assert "Traceback" not in result.stderr
 
 
-# --- progress -------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that the test sets."""
-    clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(progress.time, "perf_counter", lambda: clock.now)
-    return clock
-
-
-def test_plain_progress(capsys, clock):
-    bar = progress.Progress(100, rows=50)
-    for epoch in range(1, 101):
-        clock.now += 0.3
-        bar.update(epoch, 1 / epoch, None if epoch % 2 else 2.0)
-    bar.close()
-    out, err = capsys.readouterr()
-    assert out == ""
-    lines = err.splitlines()
-    assert lines[0] == "epoch   4/100  cost 0.25, validation 2, 167 rows/s"
-    assert lines[-1] == "epoch 100/100  cost 0.01, validation 2, 167 rows/s"
-    assert len(lines) == 25
-
-
-def test_plain_progress_of_a_short_or_stopped_training(capsys, clock):
-    bar = progress.Progress(100, rows=50)
-    clock.now += 0.01
-    for epoch in (1, 2, 3):
-        bar.update(epoch, 0.5, float("nan"))
-    bar.close()
-    assert capsys.readouterr().err == "epoch   3/100  cost 0.5, 15k rows/s\n"
-    progress.Progress(5, 5).close()
-    assert capsys.readouterr().err == ""
-
-
-def test_short_numbers():
-    numbers = [0, 1.23, 12.3, 999.4, 999.6, 1234, 999_900, 1.5e6, 2e9, 3e13]
-    assert [progress.short(n) for n in numbers] == [
-        "0", "1.23", "12.3", "999", "1k", "1.23k", "1M", "1.5M", "2G", "3e+04G",
-    ]  # fmt: skip
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_bar_on_a_terminal(monkeypatch, clock):
-    pytest.importorskip("tqdm")
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setattr(sys, "stderr", Terminal())
-    bar = progress.Progress(100, rows=50)
-    for epoch in range(1, 101):
-        clock.now += 0.02
-        bar.update(epoch, 1 / epoch, 0.5)
-    bar.close()
-    drawn = sys.stderr.getvalue().split("\r")
-    assert "epoch 100/100 |" in drawn[-1]
-    assert "cost 0.01, validation 0.5, 2.5k rows/s" in drawn[-1]
-    assert drawn[-1].endswith("\n")
-    assert 15 < len(drawn) < 30  # ten a second
-    assert {len(line.rstrip("\n")) for line in drawn if "rows/s" in line} <= {99, 100}
-
-
-def test_no_bar_without_tqdm(monkeypatch, clock):
-    monkeypatch.setattr(sys, "stderr", Terminal())
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    bar = progress.Progress(1, rows=50)
-    bar.update(1, 0.5, None)
-    assert "epoch 1/1  cost 0.5" in sys.stderr.getvalue()
-
-
-def test_progress_without_stderr(monkeypatch):
-    monkeypatch.setattr(sys, "stderr", None)
-    bar = progress.Progress(1, rows=50)
-    bar.update(1, 0.5, None)
-    bar.close()
+# --- update rules ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["sgd", "rmsprop", "adam", "adamw", "rprop"])
