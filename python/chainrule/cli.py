@@ -12,11 +12,13 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
 from . import (
     check_command,
+    evaluate_command,
     explain_command,
     predict_command,
     selftest_command,
@@ -25,6 +27,8 @@ from . import (
 )
 from ._core import __version__
 from .commandline import (
+    BROKEN_PIPE,
+    INTERRUPTED,
     DATA,
     INTERNAL,
     IO_ERROR,
@@ -37,13 +41,11 @@ from .commandline import (
     add_command,
     note,
     put,
+    put_json,
     reason_of,
 )
 from .errors import FormatError
 from .runtime import info, set_num_threads
-
-INTERRUPTED, BROKEN_PIPE = 130, 141
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -74,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except BaseException as error:
             if "--debug" in arguments and not isinstance(error, BrokenPipeError):
                 traceback.print_exc()
-            code = _report(error)
+            code = _report(error, "--json" in arguments)
     return code
 
 
@@ -100,8 +102,8 @@ def _run(arguments: list[str]) -> int:
     return command(options)
 
 
-def _report(error: BaseException) -> int:
-    """Print the one line for an error and return the exit code."""
+def _report(error: BaseException, as_json: bool) -> int:
+    """Print the one line for an error, and an object with --json; return the exit code."""
     if isinstance(error, BrokenPipeError):  # the reader has enough: `chainrule predict ... | head`
         abandon_stdout()
         return BROKEN_PIPE
@@ -121,6 +123,9 @@ def _report(error: BaseException) -> int:
         code = INTERNAL
         message = f"internal error, {type(error).__name__}: {error} (--debug shows where)"
     note(f"error: {message}")
+    if as_json:
+        with suppress(Failure, OSError, ValueError):
+            put_json({"error": {"exit_code": code, "message": message}})
     return code
 
 
@@ -134,6 +139,7 @@ def _parser() -> Parser:
 first steps:
   chainrule train diabetes                                learn from a packaged table
   chainrule predict diabetes.safetensors diabetes         use what was learnt
+  chainrule evaluate diabetes.safetensors diabetes        how good is it on these rows?
   chainrule train houses.csv --target price --plot cost.png
   chainrule explain --example                             every number of one step
   chainrule check --template                              backpropagation to write yourself
@@ -141,13 +147,14 @@ first steps:
 packaged tables: {", ".join(tables.PACKAGED)}
 exit codes: 0 done, 1 a check failed, 2 wrong usage, 65 bad data, 66 no input,
 70 internal error, 73 cannot create a file, 74 input or output failed, 130 interrupted
-environment: CHAINRULE_ISA (instruction set), OMP_NUM_THREADS""",
+environment: CHAINRULE_ISA (instruction set), OMP_NUM_THREADS, NO_COLOR""",
     )
     parser.add_argument("--version", action="version", version=f"chainrule {__version__}")
     parser.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     train_command.add(commands)
     predict_command.add(commands)
+    evaluate_command.add(commands)
     check_command.add(commands)
     explain_command.add(commands)
     selftest_command.add(commands)

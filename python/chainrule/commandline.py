@@ -8,10 +8,13 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib.util
+import json
+import math
 import os
 import re
 import secrets
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +30,8 @@ from .tables import show
 OK, CHECK_FAILED, USAGE, DATA, NO_INPUT, INTERNAL, CANNOT_CREATE, IO_ERROR = (
     0, 1, 2, 65, 66, 70, 73, 74,
 )  # fmt: skip
+INTERRUPTED, BROKEN_PIPE = 130, 141
+WIDTH, TOPIC = 80, 11  # of what is printed, and of the word in front
 
 Matrix = NDArray[np.float64]
 
@@ -66,6 +71,28 @@ def put(text: str, end: str = "\n") -> None:
         abandon_stdout()
         reason = error.strerror or str(error)
         raise Failure(IO_ERROR, f"cannot write to the standard output: {reason}") from error
+
+
+def say(topic: str, text: str) -> None:
+    """Write what is said about a topic: one block, the topic in front."""
+    lines = textwrap.wrap(text, WIDTH - TOPIC, break_long_words=False, break_on_hyphens=False)
+    for k, line in enumerate(lines or [""]):
+        put(f"{'' if k else topic:<{TOPIC - 1}} {line}")
+
+
+def put_json(value: Any) -> None:
+    """Write one JSON object; NaN and infinity become null, which JSON has."""
+    put(json.dumps(_finite(value), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def abandon_stdout() -> None:
@@ -164,14 +191,22 @@ def output_path(flag: str, name: str, options: argparse.Namespace) -> Path:
 
 def picture_path(options: argparse.Namespace) -> Path | None:
     """Where --plot goes, checked; None without it."""
-    if options.plot is None:
-        return None
-    path = output_path("--plot", options.plot, options)
-    if path.suffix.lower() not in {".png", ".svg", ".pdf"}:
-        raise Failure(USAGE, f"argument --plot: got {show(options.plot)}, allowed is a name that "
-                      "ends in .png, .svg or .pdf")  # fmt: skip
-    if importlib.util.find_spec("matplotlib") is None:
+    path = suffixed("--plot", options.plot, (".png", ".svg", ".pdf"), options)
+    if path is not None and importlib.util.find_spec("matplotlib") is None:
         raise Failure(USAGE, 'argument --plot: needs matplotlib: pip install "chainrule[plot]"')
+    return path
+
+
+def suffixed(
+    flag: str, name: str | None, suffixes: tuple[str, ...], options: argparse.Namespace
+) -> Path | None:
+    """Where an output goes whose name says what it is, checked; None without a name."""
+    if name is None:
+        return None
+    path = output_path(flag, name, options)
+    if path.suffix.lower() not in suffixes:
+        raise Failure(USAGE, f"argument {flag}: got {show(name)}, allowed is a name that ends in "
+                      f"{' or '.join(suffixes)}")  # fmt: skip
     return path
 
 

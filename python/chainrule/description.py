@@ -1,105 +1,192 @@
-"""What a model file says about the table that it was trained on; targets as numbers.
+"""What a model file says about its table: the columns, how they are encoded, the targets, the loss.
 
-Called by the rooms of the commands that take a model or a target.
+Called by the rooms of the commands that make or take a model.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from . import tables
+from .columns import Encoder, Number, Target
 from .commandline import Matrix, reading
-from .errors import FormatError
+from .errors import FormatError, shown
+from .frames import Frame
+from .losses import LOSSES, Loss
 from .modelfile import load
 from .network import Network
-from .tables import listing, show
+
+TABLE = "table"  # the entry of a model's metadata
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a model file says about its columns; classes is None for a regression."""
+    """How rows of a table become X and Y, and what the outputs of the network mean.
 
-    columns: tuple[str, ...]
-    target: str
-    classes: list[str] | None
+    Attributes
+    ----------
+    encoder : Encoder
+        From the columns of the table to those of X.
+    target : Target
+        The columns that are learnt, and the classes.
+    loss : Loss
+        A quantile loss has its quantiles once for each target.
+    """
+
+    encoder: Encoder
+    target: Target
+    loss: Loss
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table that X is made of."""
+        return self.encoder.features
+
+    @property
+    def task(self) -> str:
+        return self.target.task
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes as text; none in a regression."""
+        return self.target.outputs if self.target.classes else ()
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Those of each target; none when the outputs are no quantiles."""
+        if self.loss.name != "quantile":
+            return ()
+        q = self.loss.parameters
+        return q if len(q) == 1 else q[: len(q) // len(self.target.columns)]
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs the network has to have."""
+        if self.classes:
+            return 1 if self.loss.name == "binary_cross_entropy" else len(self.classes)
+        copies = 2 if self.loss.name == "gaussian_nll" else max(len(self.quantiles), 1)
+        return copies * len(self.target.columns)
+
+    @property
+    def output_names(self) -> list[str]:
+        """What the outputs of the network are called."""
+        if self.classes:
+            return list(self.classes[1:] if self.outputs == 1 else self.classes)
+        if self.loss.name == "gaussian_nll":
+            names = self.target.columns
+            return [*names, *(f"{name}: log variance" for name in names)]
+        return self.answer_names
+
+    @property
+    def answer_names(self) -> list[str]:
+        """What the predictions of a regression are called."""
+        names = self.target.columns
+        if len(self.quantiles) < 2:
+            return list(names)
+        return [f"{name}_q{q:g}" for name in names for q in self.quantiles]
+
+    def targets(self, table: Any) -> Matrix:
+        """Y of the rows of a table, as the loss takes it.
+
+        One-hot (m, K) for classes, (m, 1) for two classes and one output, else a column for each
+        prediction.
+        """
+        raw = self.target.transform(table)
+        if not self.classes:
+            return np.repeat(raw, max(len(self.quantiles), 1), axis=1)
+        if self.outputs == 1:
+            return raw.reshape(-1, 1).astype(np.float64)
+        return np.eye(len(self.classes))[raw]
+
+    def complete(self, table: Frame) -> Frame:
+        """Of a model that leaves out rows with missing cells, those it keeps; else all."""
+        kept = np.intersect1d(self.encoder.kept(table), self.target.kept(table))
+        if not len(kept):
+            raise table.error(f"every one of the {len(table)} rows has a missing cell")
+        return table if len(kept) == len(table) else table.take(kept)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `described` reads, for the model's metadata."""
+        names = self.target.columns
+        return {
+            "columns": list(self.columns),
+            "target": names[0] if len(names) == 1 else list(names),
+            "task": self.task,
+            "classes": list(self.classes) or None,
+            "encoder": self.encoder.as_json(),
+            "targets": self.target.as_json(),
+            "loss": {"name": self.loss.name, "parameters": list(self.loss.parameters)},
+        }
 
 
-WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
+def loss_named(name: str, parameters: Sequence[float] = ()) -> Loss:
+    """The loss of that name with these numbers; ValueError or TypeError when it cannot be."""
+    if name not in LOSSES:
+        raise ValueError(f"{shown(name)} is no loss; allowed are {', '.join(LOSSES)}")
+    loss = LOSSES[name]
+    if not parameters:
+        return loss
+    if not loss.parameters:
+        raise ValueError(f"{name} has no parameter, got {', '.join(map(str, parameters))}")
+    if len(parameters) > 1 and name != "quantile":
+        raise ValueError(f"{name} has one parameter, got {', '.join(map(str, parameters))}")
+    make: Any = type(loss)
+    made: Loss = make(parameters[0] if len(parameters) == 1 else tuple(parameters))
+    return made
 
 
-def spell_labels(cells: Sequence[str]) -> list[str]:
-    """Spell whole numbers in one way, so that 3, +3 and 3.0 are one class; leave text alone."""
-    if all(WHOLE.fullmatch(cell) for cell in cells):
-        return [str(int(cell.partition(".")[0])) for cell in cells]
-    return list(cells)
-
-
-def encode(table: tables.Table, target: str, classes: list[str] | None) -> Matrix:
-    """Return the target column as numbers (m, 1) or one-hot (m, number of classes)."""
-    cells = table.text[target]
-    where = f"{table.path}, line {{}}, column {show(target)}: {{}}"
-    if classes is None:
-        try:
-            return tables.numbers(cells).reshape(-1, 1)
-        except tables.NotANumber as error:
-            hint = "" if tables.looks_like_number(cells[error.index]) else _hint_labels(cells)
-            line = table.lines[error.index]
-            raise FormatError(where.format(line, f"{error}{hint}")) from None
-    index = {label: k for k, label in enumerate(classes)}
-    Y = np.zeros((len(cells), len(classes)))
-    for row, cell in enumerate(cells):
-        label = cell if cell in index else spell_labels([cell])[0]
-        if not cell or label not in index:
-            reason = (
-                f"{show(cell)} is none of the model's {len(classes)} classes {listing(classes)}"
-                if cell
-                else tables.refusal(cell)
-            )
-            raise FormatError(where.format(table.lines[row], reason))
-        Y[row, index[label]] = 1.0
-    return Y
-
-
-def _hint_labels(cells: Sequence[str]) -> str:
-    count = sum(map(tables.looks_like_number, cells))
-    return f" ({count} of the {len(cells)} cells of the target are)" if count else ""
-
-
-def load_model(path: str) -> tuple[Network, Description | None]:
+def load_model(path: str, unknown: str | None = None) -> tuple[Network, Description | None]:
+    """Load a model; `unknown` says what to do with levels that the training rows did not have."""
     with reading("model"):
         net = load(path)
-    return net, described(net, path)
+    known = described(net, path)
+    if known is not None and unknown is not None:
+        known = replace(known, encoder=replace(known.encoder, handle_unknown=unknown))
+    return net, known
 
 
 def described(net: Network, path: str | os.PathLike[str]) -> Description | None:
     """Read metadata["table"], which may come from anyone; None when there is none."""
-    if "table" not in net.metadata:
+    if TABLE not in net.metadata:
         return None
-    entry = net.metadata["table"]
-    entry = entry if isinstance(entry, dict) else {}
-    columns: Any = entry.get("columns")
-    target: Any = entry.get("target")
-    classes: Any = entry.get("classes")
-    good = (
-        _are_names(columns, net.n[0])
-        and isinstance(target, str)
-        and (classes is None or _are_names(classes, net.n[-1]))
-    )
-    if not good:
+    known = None
+    try:
+        known = _read(net.metadata[TABLE])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    if known is None or (len(known.encoder.names), known.outputs) != (net.n[0], net.n[-1]):
         raise FormatError(f"{path}: what the model says about its table does not fit the network")
-    return Description(tuple(columns), target, classes)
+    return known
 
 
-def _are_names(names: object, count: int) -> bool:
-    return (
-        isinstance(names, list)
-        and len(names) == count
-        and all(isinstance(name, str) and name for name in names)
-        and len(set(names)) == count
-    )
+def plain(columns: Sequence[str], targets: Sequence[str], classes: Sequence[str] = ()) -> Description:
+    """Every column is a number, and the loss is the squared error."""
+    encoder = Encoder(tuple(Number(name) for name in columns))
+    return Description(encoder, Target(tuple(targets), tuple(classes)), loss_named("mse"))
+
+
+def _read(entry: dict[str, Any]) -> Description:
+    if "encoder" in entry:
+        loss = entry["loss"]
+        return Description(
+            Encoder.from_json(entry["encoder"]),
+            Target.from_json(entry["targets"]),
+            loss_named(loss["name"], [float(number) for number in loss["parameters"]]),
+        )
+    columns, target, classes = entry["columns"], entry["target"], entry["classes"]
+    for names in (columns, [target], [] if classes is None else classes):
+        if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
+            raise ValueError("not a list of names")
+        if len(set(names)) < len(names):
+            raise ValueError("a name twice")
+    return plain(columns, [target], classes or ())
+
+
+def one_hot_index(Y: NDArray[Any]) -> NDArray[np.int64]:
+    """The class of each row of what `Description.targets` gives for a classification."""
+    return np.asarray(Y[:, 0].astype(np.int64) if Y.shape[1] == 1 else Y.argmax(axis=1))
