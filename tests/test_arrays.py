@@ -189,7 +189,7 @@ REFUSED = {
     "ragged inside": ([[[1], [2, 3]]], ValueError, r"X\[0\] is ragged: row 1"),
     "object": (np.array([[1.0]], object), TypeError, r"X has object dtype.*dtype=float"),
     "None": (None, TypeError, "X has object dtype.*NoneType"),
-    "list with None": ([[1.0, None]], TypeError, "X has object dtype"),
+    "list with None": ([[1.0, None]], ValueError, r"X: column 1 has 1 missing value.*Encoder"),
     "generator": ((i for i in [1]), TypeError, "X has object dtype.*generator"),
     "dict": ({"a": 1}, TypeError, "X has object dtype.*dict"),
     "huge ints": ([[2**70]], TypeError, "X has object dtype"),

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chainrule import FormatError, tables
+from chainrule.tables import csv_file, names
 
 ANY = settings(
     deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -245,12 +246,12 @@ def test_long_field_and_line(write, monkeypatch):
     refused(write("a,b\n1," + "9" * 10_000_000 + "\n"), "line 2", "longer than 131072 characters")
     message = refused(write('a,b\n"1",' + "9" * 200_000 + "\n"), "line 2", "longer than")
     assert "quote" not in message
-    monkeypatch.setattr(tables, "LINE_LIMIT", 1000)
+    monkeypatch.setattr(csv_file, "LINE_LIMIT", 1000)
     refused(write("a,b\n1,2\n" + "3" * 2000), "line 3", "longer than 1000 bytes")
 
 
 def test_too_many_columns(write, monkeypatch):
-    monkeypatch.setattr(tables, "COLUMN_LIMIT", 3)
+    monkeypatch.setattr(names, "COLUMN_LIMIT", 3)
     assert tables.read(write("a,b,c\n1,2,3\n")).values.shape == (1, 3)
     refused(write("a,b,c,d\n1,2,3,4\n"), "4 columns, at most 3")
 
@@ -275,7 +276,7 @@ def test_other_separators(write, mark, name):
 @pytest.mark.parametrize("end", [4 + 4 * 50_000, 4 + 4 * 200_000])
 def test_changed_while_reading(write, monkeypatch, end):
     path = write("a,b\n" + "1,2\n" * 100_000)
-    records = tables._records
+    records = csv_file.records
 
     def changing(file, path):
         for record in records(file, path):
@@ -283,7 +284,7 @@ def test_changed_while_reading(write, monkeypatch, end):
                 path.write_text("a,b\n" + "1,2\n" * ((end - 4) // 4))
             yield record
 
-    monkeypatch.setattr(tables, "_records", changing)
+    monkeypatch.setattr(csv_file, "records", changing)
     refused(path, "changed while reading")
 
 
