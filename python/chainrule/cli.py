@@ -28,9 +28,9 @@ from . import (
 from ._core import __version__
 from .commandline import (
     BROKEN_PIPE,
-    INTERRUPTED,
     DATA,
     INTERNAL,
+    INTERRUPTED,
     IO_ERROR,
     NO_INPUT,
     OK,
@@ -39,6 +39,7 @@ from .commandline import (
     Parser,
     abandon_stdout,
     add_command,
+    as_options,
     note,
     put,
     put_json,
@@ -46,6 +47,7 @@ from .commandline import (
 )
 from .errors import FormatError
 from .runtime import info, set_num_threads
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -110,7 +112,7 @@ def _report(error: BaseException, as_json: bool) -> int:
     if isinstance(error, Failure):
         code, message = error.code, str(error)
     elif isinstance(error, FormatError):
-        code, message = DATA, str(error)
+        code, message = DATA, as_options(str(error))
     elif isinstance(error, KeyboardInterrupt):
         code, message = INTERRUPTED, "interrupted"
     elif isinstance(error, MemoryError):

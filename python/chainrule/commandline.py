@@ -44,6 +44,25 @@ class Failure(Exception):
         self.code = code
 
 
+# What is said to a program, said to somebody at a terminal.
+_AS_OPTIONS = {
+    'fit the encoder with missing="mean", "indicator" or "drop"':
+        "train with --missing mean, indicator or drop",
+    "leave out these rows or fill them in": "fill them in, or train with --missing drop",
+    'task="classification" takes': "--task classification takes",
+    "name the column in categorical": "name the column with --categorical",
+    "or name it in categorical": "or name it with --categorical",
+    'handle_unknown="ignore" takes': "--unknown ignore takes",
+}  # fmt: skip
+
+
+def as_options(text: str) -> str:
+    """A message about arguments of a function as one about options."""
+    for said, better in _AS_OPTIONS.items():
+        text = text.replace(said, better)
+    return text
+
+
 def note(text: str) -> None:
     """Write one line to stderr; nothing in it can act on a terminal."""
     text = " ".join(text.splitlines())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,7 +102,8 @@ class Description:
             return np.repeat(raw, max(len(self.quantiles), 1), axis=1)
         if self.outputs == 1:
             return raw.reshape(-1, 1).astype(np.float64)
-        return np.eye(len(self.classes))[raw]
+        one_hot: Matrix = np.eye(len(self.classes))[raw]
+        return one_hot
 
     def complete(self, table: Frame) -> Frame:
         """Of a model that leaves out rows with missing cells, those it keeps; else all."""
@@ -155,16 +157,16 @@ def described(net: Network, path: str | os.PathLike[str]) -> Description | None:
     if TABLE not in net.metadata:
         return None
     known = None
-    try:
+    with suppress(KeyError, TypeError, ValueError, AttributeError):
         known = _read(net.metadata[TABLE])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        pass
     if known is None or (len(known.encoder.names), known.outputs) != (net.n[0], net.n[-1]):
         raise FormatError(f"{path}: what the model says about its table does not fit the network")
     return known
 
 
-def plain(columns: Sequence[str], targets: Sequence[str], classes: Sequence[str] = ()) -> Description:
+def plain(
+    columns: Sequence[str], targets: Sequence[str], classes: Sequence[str] = ()
+) -> Description:
     """Every column is a number, and the loss is the squared error."""
     encoder = Encoder(tuple(Number(name) for name in columns))
     return Description(encoder, Target(tuple(targets), tuple(classes)), loss_named("mse"))

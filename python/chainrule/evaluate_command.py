@@ -24,6 +24,7 @@ from .commandline import (
 )
 from .description import load_model
 from .matching import UNKNOWN_HELP, matched, named
+from .scores import MOST_COLUMNS
 from .tables import listing
 from .train_table import weights_of
 
@@ -80,10 +81,11 @@ def _evaluate(options: argparse.Namespace) -> int:
     say("table", f"{Path(options.table).name}: {len(rows)} rows")
     say("target", f"{listing(known.target.columns, 5)} ({kind})")
     say("result", scores.summary())
-    lines = scores.confusion_table()
+    lines = scores.confusion_lines()
     for line in scores.lines(most=len(known.classes) + len(known.output_names) + 1):
         put(f"{'':<10} {line}")
     if lines:
-        put("\nactual in rows, predicted in columns")
+        many = len(known.classes) > MOST_COLUMNS
+        put("\nmost common mistakes" if many else "\nactual in rows, predicted in columns")
         put("\n".join(lines))
     return OK

@@ -25,10 +25,8 @@ from .commandline import (
     add_command,
     data_errors,
     may_replace,
-    note,
     output_path,
     put,
-    reading,
     real_option,
     whole_option,
     writing,
@@ -37,7 +35,7 @@ from .description import load_model
 from .errors import DivergedError
 from .matching import matched, named
 from .network import Network
-from .tables import listing, show
+from .tables import show
 from .walkthrough import LARGEST, example, walk
 
 EXAMPLE_RATE, MODEL_RATE = 0.5, 0.01

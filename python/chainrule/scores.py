@@ -85,21 +85,37 @@ class Scores:
             return found
         return [*found[: most - 1], f"... and {len(found) - most + 1} more"]
 
-    def confusion_table(self) -> list[str]:
-        """The confusion matrix of few classes as text; nothing for more."""
-        if self.confusion is None or len(self.classes) > MOST_COLUMNS:
+    def confusion_lines(self) -> list[str]:
+        """The confusion matrix of few classes as a table, of many its largest mistakes."""
+        if self.confusion is None:
             return []
+        if len(self.classes) > MOST_COLUMNS:
+            return self._mistakes()
         cells = [[f"{cell:g}" for cell in row] for row in self.confusion]
-        labels = [show(label, 12)[1:-1] for label in self.classes]
-        width = max(len(cell) for cell in sum(cells, []))
-        room = (80 - max(map(len, labels)) - 3) // len(labels) - 1
-        heads = [label if len(label) <= max(width, room) else label[: max(width, room)]
-                 for label in labels]  # fmt: skip
-        widths = [max(width, len(head)) for head in heads]
-        side = max(len("actual"), *map(len, labels))
-        rows = [["actual", *heads], *([l, *c] for l, c in zip(labels, cells, strict=True))]
-        return ["  ".join([row[0].ljust(side)]) + "  " + " ".join(
-            cell.rjust(w) for cell, w in zip(row[1:], widths, strict=True)) for row in rows]  # fmt: skip
+        longest = max(len(cell) for row in cells for cell in row)
+        side = max(6, *(len(self._label(k, 12)) for k in range(len(cells))))
+        room = max((80 - side) // len(cells) - 2, longest)
+        heads = [self._label(k, 12)[:room] for k in range(len(cells))]
+        widths = [max(longest, len(head)) for head in heads]
+        rows = [("actual", heads), *((self._label(k, 12), row) for k, row in enumerate(cells))]
+        return [
+            "  ".join([name.ljust(side), *map(str.rjust, row, widths)]).rstrip()
+            for name, row in rows
+        ]
+
+    def _mistakes(self) -> list[str]:
+        assert self.confusion is not None
+        wrong = self.confusion * (1 - np.eye(len(self.classes)))
+        order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_COLUMNS]
+        pairs = [divmod(int(place), len(wrong)) for place in order]
+        return [
+            f"{self._label(i)} taken for {self._label(j)}: {wrong[i, j]:g}"
+            for i, j in pairs
+            if wrong[i, j] > 0
+        ]
+
+    def _label(self, k: int, width: int = 24) -> str:
+        return show(self.classes[k], width)[1:-1]
 
     def _of_class(self, k: int) -> dict[str, Any]:
         assert self.confusion is not None
@@ -124,9 +140,7 @@ def of_numbers(
     Y: Array, A: Array, names: Sequence[str], sample_weight: Array | None = None
 ) -> Scores:
     """Judge predictions A of Y, both (m, number of targets) in the user's units."""
-    each = {
-        name: _numbers(Y[:, k], A[:, k], sample_weight) for k, name in enumerate(names)
-    }
+    each = {name: _numbers(Y[:, k], A[:, k], sample_weight) for k, name in enumerate(names)}
     if len(names) == 1:
         return Scores(len(Y), each[names[0]], unit=names[0])
     overall = {key: float(np.mean([one[key] for one in each.values()])) for key in each[names[0]]}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import math
 import shlex
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,6 @@ from .commandline import (
     Failure,
     add_command,
     data_errors,
-    note,
     put,
     put_json,
     say,
@@ -39,7 +37,7 @@ from .progress import short
 from .scaling import Scaling
 from .scores import Scores
 from .stopping import EarlyStopping
-from .tables import listing, show
+from .tables import listing
 from .train_files import Files, files_of, write_files
 from .train_options import EPOCHS, LEAST_STEPS, PATIENCE, WATCHED_SHARE, optimizer_of
 from .train_table import Rows, TrainingTable, columns_of, training_table
@@ -77,7 +75,11 @@ def _train(options: argparse.Namespace) -> int:
             return OK
         judged = table.judged
         scores = answers(net, table.known, judged.X).judged(judged.Y, judged.weight)
-        check = None if options.quiet else check_rows(net, table.train.X, table.train.Y, table.known.loss)
+        check = (
+            None
+            if options.quiet
+            else check_rows(net, table.train.X, table.train.Y, table.known.loss)
+        )
     if options.json:
         put_json(_told(options, files, net, table, history, scores, check))
     else:
@@ -140,7 +142,8 @@ def _fit(net: Network, table: TrainingTable, options: argparse.Namespace) -> His
         raise _diverged(f"in epoch {error.epoch}", error.cost, rate) from None
     except KeyboardInterrupt:
         raise Failure(INTERRUPTED, "interrupted; nothing was saved") from None
-    if task == "regression" and history.cost[-1] > USELESS_COST and net.scaling.scales_targets:
+    standardised = net.scaling is not None and net.scaling.scales_targets
+    if standardised and history.cost[-1] > USELESS_COST:
         raise _diverged(f"after {epochs} epochs", history.cost[-1], rate)
     return history
 
@@ -175,12 +178,14 @@ def _introduce(table: TrainingTable, net: Network) -> None:
     inputs = f"{len(known.columns)} inputs"
     if len(known.encoder.names) != len(known.columns):
         inputs = f"{len(known.columns)} columns as {len(known.encoder.names)} inputs"
-    say("table", f"{table.name}: {len(train) + len(held) + table.dropped} rows ({shares}), {inputs}")
+    say(
+        "table", f"{table.name}: {len(train) + len(held) + table.dropped} rows ({shares}), {inputs}"
+    )
     kind = f"classification, {len(known.classes)} classes" if known.classes else "regression"
     say("target", f"{listing(known.target.columns, 5)} ({kind})")
     say("loss", _loss_said(known))
     say("network", str(net).removeprefix("Network "))
-    constant = (train.X == train.X[0]).all(axis=0)
+    constant = (train.X[0] == train.X).all(axis=0)
     if constant.any():
         found = [n for n, same in zip(known.encoder.names, constant, strict=True) if same]
         say("note", f"{len(found)} input(s) constant in the training rows: {listing(found, 5)}")

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ from .description import described
 from .history import History
 from .modelfile import load
 from .network import Network
-from .tables import show
 from .train_table import Columns, TrainingTable
 
 PAGE = b'<meta name="generator" content="chainrule '
@@ -65,16 +65,13 @@ def files_of(options: argparse.Namespace, columns: Columns) -> Files:
             seen[path] = flag
     may_replace("--output", model, options.force, "a model of these columns",
                 lambda: _is_model_of(model, columns))  # fmt: skip
-    for flag, old, what, starts in (
-        ("--plot", picture, "a picture of costs", plot.SIGNATURE.encode()),
-        ("--history", history, "a history of costs", _first_of(history)),
-        ("--report", report, "a page of chainrule", PAGE),
+    for flag, old, what, ours in (
+        ("--plot", picture, "a picture of costs", partial(_has, plot.SIGNATURE.encode())),
+        ("--history", history, "a history of costs", _begins_as_history),
+        ("--report", report, "a page of chainrule", partial(_has, PAGE)),
     ):
         if old is not None:
-            anywhere = flag != "--history"
-            may_replace(flag, old, options.force, what,
-                        lambda old=old, starts=starts, anywhere=anywhere:
-                        _is_ours(old, starts, anywhere))  # fmt: skip
+            may_replace(flag, old, options.force, what, partial(ours, old))
     return Files(model, picture, history, report)
 
 
@@ -122,12 +119,15 @@ def _is_model_of(path: Path, columns: Columns) -> bool:
     )
 
 
-def _first_of(history: Path | None) -> bytes:
-    return b"" if history is None else b"epoch,cost" if history.suffix == ".csv" else b'{"epoch": '
+def _has(mark: bytes, path: Path) -> bool:
+    return mark in _head(path)
 
 
-def _is_ours(path: Path, mark: bytes, anywhere: bool) -> bool:
+def _begins_as_history(path: Path) -> bool:
+    return _head(path).startswith((b"epoch,cost", b'{"epoch": '))
+
+
+def _head(path: Path) -> bytes:
     with suppress(OSError), path.open("rb") as file:
-        head = file.read(1 << 22)
-        return mark in head if anywhere else head.startswith(mark)
-    return False
+        return file.read(1 << 22)
+    return b""

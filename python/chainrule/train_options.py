@@ -50,8 +50,8 @@ text become one input for each of their values. Options that take columns may be
 times, or once with commas.
 
 The task: a target of text or truth values is a classification. So is a target of whole numbers with
-at most {MOST_CLASSES} distinct values, {ROWS_PER_CLASS} rows or more for each on average. Any other target, and
-several, are a regression. --task overrules this.
+at most {MOST_CLASSES} distinct values, {ROWS_PER_CLASS} rows or more for each on average. Any
+other target, and several, are a regression. --task overrules this.
 
 Inputs are standardised by the mean and the standard deviation of the training rows; in a
 regression the target is too, where the loss allows it. What was learnt, with the scaling, the

@@ -17,21 +17,13 @@ from numpy.typing import NDArray
 from . import tables
 from .columns import Encoder, Target
 from .commandline import DATA, USAGE, Failure, Matrix, reading
-from .description import Description
+from .description import Description, one_hot_index
 from .errors import FormatError
 from .frames import Frame
 from .tables import listing, show
 from .train_options import loss_of
 
 Vector = NDArray[np.float64]
-
-# What the encoder says to a program, said to somebody at a terminal.
-_IN_OPTIONS = {
-    'fit the encoder with missing="mean", "indicator" or "drop"':
-        "say --missing mean, indicator or drop",
-    'task="classification" takes': "--task classification takes",
-    "or name it in categorical": "or name it with --categorical",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -145,15 +137,9 @@ def _chosen(flag: str, given: Sequence[str], names: Sequence[str], table: str) -
 
 def training_table(options: argparse.Namespace, columns: Columns) -> TrainingTable:
     """Read the table, decide the task, and divide and encode the rows."""
-    try:
-        with reading():
-            frame = tables.frame(options.table)
-            return _ready(options, columns, frame)
-    except FormatError as error:
-        text = str(error)
-        for said, better in _IN_OPTIONS.items():
-            text = text.replace(said, better)
-        raise FormatError(text) from None
+    with reading():
+        frame = tables.frame(options.table)
+    return _ready(options, columns, frame)
 
 
 def _ready(options: argparse.Namespace, columns: Columns, frame: Frame) -> TrainingTable:
@@ -162,6 +148,8 @@ def _ready(options: argparse.Namespace, columns: Columns, frame: Frame) -> Train
     target = Target.fit(frame, columns.targets, options.task, missing=drop)
     if drop == "drop":
         frame = _complete(frame, (*columns.features, *columns.targets))
+    # Whatever is wrong with a cell is said of the whole table, not of a part.
+    Encoder.fit(frame, columns.features, columns.categorical, missing=options.missing)
     loss = loss_of(target.task, len(target.columns), target.outputs, options.loss)
     try:
         train, held = tables.split(len(frame), options.validation, options.seed)
@@ -206,7 +194,8 @@ def _held(frame: Frame, known: Description, weights: str | None, notes: list[str
     except FormatError as error:
         if "none of the model's" not in str(error):
             raise
-        notes.append(f"held-out rows: {error}; here such values count as none")
+        said = str(error).partition("; handle_unknown")[0]
+        notes.append(f"held-out rows: {said}; here such values count as none")
     lenient = replace(known, encoder=replace(known.encoder, handle_unknown="ignore"))
     return _rows(frame, lenient, weights)
 
@@ -234,9 +223,8 @@ def _absent(known: Description, rows: Rows) -> list[str]:
     """Which classes no training row has."""
     if not known.classes:
         return []
-    seen = rows.Y.any(axis=0) if known.outputs > 1 else np.array([(rows.Y == 0).any(),
-                                                                   (rows.Y == 1).any()])  # fmt: skip
-    lost = [label for label, there in zip(known.classes, seen, strict=True) if not there]
+    seen = set(one_hot_index(rows.Y).tolist())
+    lost = [label for k, label in enumerate(known.classes) if k not in seen]
     if not lost:
         return []
     return [f"{len(lost)} class(es) without a training row, which cannot be learnt: "
