@@ -68,7 +68,7 @@ class Answers:
             q = [q for _ in known.target.columns for q in known.quantiles]
             Y = Y[:, :: len(known.quantiles)]
             return scores.of_quantiles(Y, values, known.answer_names, q, sample_weight)
-        return scores.of_numbers(Y, values, known.target.columns, sample_weight)
+        return scores.of_numbers(Y, values, known.target.columns, sample_weight, self.spread)
 
 
 def answers(net: Network, known: Description, X: Matrix) -> Answers:
@@ -90,4 +90,4 @@ def _deviation(net: Network, known: Description, a: Array) -> Array:
     raw = a.astype(np.float64) if scaling is None else scaling.standardise_y(a)
     units = np.ones(k) if scaling is None else scaling.y_scale[:k]
     (eps,) = known.loss.parameters
-    return np.asarray(np.sqrt(np.exp(raw[:, k:]) + eps) * units)
+    return np.asarray(np.sqrt(np.exp(raw[:, k:]) + eps) * units, a.dtype)

@@ -89,8 +89,9 @@ class Scaling:
         return _standardised(X, self.x_mean, self.x_scale)
 
     def standardise_y(self, Y: NDArray[Any]) -> NDArray[np.float64]:
-        """Y (m, n_L) in the user's units -> standardised, float64; may overflow to inf."""
-        return _standardised(Y, self.y_mean, self.y_scale)
+        """Y (m, k), k <= n_L, in the user's units -> standardised, float64; may overflow to inf."""
+        k = Y.shape[1]
+        return _standardised(Y, self.y_mean[:k], self.y_scale[:k])
 
     def restore_y(self, y: NDArray[Any]) -> NDArray[np.float64]:
         """Standardised y (m, n_L) -> the user's units, float64; may overflow to inf."""

@@ -64,8 +64,10 @@ class Scores:
     def summary(self) -> str:
         """One line."""
         if self.confusion is None:
-            text = _said(self.metrics)
-            return f"{text} in units of {show(self.unit)[1:-1]}" if self.unit else text
+            units = f" in units of {show(self.unit)[1:-1]}" if self.unit else ""
+            share = {name: v for name, v in self.metrics.items() if name == "within_std"}
+            rest = {name: v for name, v in self.metrics.items() if name != "within_std"}
+            return ", ".join(filter(None, [_said(rest) + units, _said(share)]))
         right, total = np.trace(self.confusion), self.confusion.sum()
         weighted = "" if np.issubdtype(self.confusion.dtype, np.integer) else " by weight"
         text = f"accuracy {self.metrics['accuracy']:.4f} ({right:g} of {total:g} rows{weighted})"
@@ -137,13 +139,22 @@ class Scores:
 
 
 def of_numbers(
-    Y: Array, A: Array, names: Sequence[str], sample_weight: Array | None = None
+    Y: Array,
+    A: Array,
+    names: Sequence[str],
+    sample_weight: Array | None = None,
+    spread: Array | None = None,
 ) -> Scores:
-    """Judge predictions A of Y, both (m, number of targets) in the user's units."""
+    """Judge predictions A of Y, both (m, targets) in the user's units, and standard deviations."""
     each = {name: _numbers(Y[:, k], A[:, k], sample_weight) for k, name in enumerate(names)}
+    if spread is not None:
+        for k, name in enumerate(names):
+            near = np.abs(Y[:, k] - A[:, k]) <= spread[:, k]
+            each[name]["within_std"] = float(np.average(near, weights=sample_weight))
     if len(names) == 1:
         return Scores(len(Y), each[names[0]], unit=names[0])
-    overall = {key: float(np.mean([one[key] for one in each.values()])) for key in each[names[0]]}
+    # The mean of errors in different units would say nothing.
+    overall = {"r2": float(np.mean([one["r2"] for one in each.values()]))}
     return Scores(len(Y), overall, each)
 
 
@@ -226,6 +237,7 @@ _SHOWN = {
     "log_loss": "log loss {:.4g}",
     "pinball": "pinball {:.4g}",
     "below": "{:.4f} of the rows at or below",
+    "within_std": "{:.4f} of the rows within one standard deviation",
     "inside": "{:.4f} of the rows inside",
 }
 

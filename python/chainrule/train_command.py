@@ -27,7 +27,7 @@ from .commandline import (
     put_json,
     say,
 )
-from .description import TABLE, Description
+from .description import TABLE, Description, loss_named
 from .errors import DivergedError
 from .gradcheck import GradientCheck
 from .history import History
@@ -106,9 +106,14 @@ def _network(options: argparse.Namespace, known: Description) -> Network:
 def _scaling(table: TrainingTable) -> Scaling:
     """Standardised inputs; targets too where the loss allows it, but never classes."""
     known, rows = table.known, table.train
+    fitted = Scaling.fit(rows.X, rows.Y)
+    mean, scale = fitted.y_mean, fitted.y_scale
     if known.classes or not known.loss.scales_targets:
-        return Scaling.fit(rows.X, outputs=known.outputs)
-    return Scaling.fit(rows.X, rows.Y)
+        mean, scale = np.zeros(known.outputs), np.ones(known.outputs)
+    elif known.loss.name == "gaussian_nll":  # the second half are logarithms of variances
+        mean = np.concatenate([mean, 2 * np.log(scale)])
+        scale = np.concatenate([scale, np.ones_like(scale)])
+    return Scaling(fitted.x_mean, fitted.x_scale, mean, scale)
 
 
 def _fit(net: Network, table: TrainingTable, options: argparse.Namespace) -> History:
@@ -121,7 +126,7 @@ def _fit(net: Network, table: TrainingTable, options: argparse.Namespace) -> His
         if not 0 < np.dtype(net.dtype).type(rate) < np.inf:
             raise Failure(USAGE, f"argument --learning-rate: {rate:g} does not fit {net.dtype}")
     steps = math.ceil(len(rows) / options.batch_size)  # of one epoch
-    epochs = options.epochs or max(EPOCHS[task], math.ceil(LEAST_STEPS / steps))
+    epochs = options.epochs or max(EPOCHS, math.ceil(LEAST_STEPS / steps))
     more = {name: getattr(options, name) for name in ("l1", "l2") if getattr(options, name)}
     if rows.weight is not None:
         more["sample_weight"] = rows.weight
@@ -194,7 +199,8 @@ def _introduce(table: TrainingTable, net: Network) -> None:
 
 
 def _loss_said(known: Description) -> str:
-    numbers = known.quantiles or known.loss.parameters
+    usual = known.loss == loss_named(known.loss.name)
+    numbers = () if usual else known.quantiles or known.loss.parameters
     return known.loss.name + (f":{','.join(f'{p:g}' for p in numbers)}" if numbers else "")
 
 
@@ -208,7 +214,9 @@ def _report(
 ) -> None:
     text = f"{history.cost[0]:.3g} -> {history.cost[-1]:.3g} in {len(history.cost)} epochs"
     if history.val_cost:
-        text += f"; held out {history.val_cost[0]:.3g} -> {history.val_cost[-1]:.3g}"
+        early = options.early_stopping or options.patience is not None
+        where = "validation" if early else "held out"
+        text += f"; {where} {history.val_cost[0]:.3g} -> {history.val_cost[-1]:.3g}"
     say("cost", text)
     say("stopped", history.reason)
     say("result", scores.summary() + ("" if len(table.held) else " on the training rows"))
