@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,9 @@ def _predict(options: argparse.Namespace) -> int:
     output = suffixed("--output", options.output, SUFFIXES, options)
     if output is not None:
         may_replace("--output", output, options.force)
+        if output.suffix.lower() != ".csv" and importlib.util.find_spec("pyarrow") is None:
+            raise Failure(USAGE, f"argument --output: {output} needs pyarrow: "
+                          'pip install "chainrule[parquet]"')  # fmt: skip
     elif sys.stdout is None:
         raise Failure(IO_ERROR, "the standard output is closed")
     net, known = load_model(options.model, options.unknown)
@@ -129,11 +133,7 @@ def _write(
 ) -> None:
     if output is not None:
         with writing("--output", output) as temporary:
-            try:
-                tables.write(temporary, columns)
-            except ImportError as error:
-                text = str(error).replace(str(temporary), str(output))
-                raise Failure(USAGE, f"argument --output: {text}") from None
+            tables.write(temporary, columns)
     if options.json:
         told: dict[str, Any] = {"model": options.model, "table": options.table, "rows": rows}
         if output is None:

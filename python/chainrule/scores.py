@@ -237,7 +237,7 @@ _SHOWN = {
     "log_loss": "log loss {:.4g}",
     "pinball": "pinball {:.4g}",
     "below": "{:.4f} of the rows at or below",
-    "within_std": "{:.4f} of the rows within one standard deviation",
+    "within_std": "{:.4f} within one std",
     "inside": "{:.4f} of the rows inside",
 }
 

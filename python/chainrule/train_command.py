@@ -49,7 +49,7 @@ def add(commands: Any) -> None:
     """Register the command with the parser's subcommands."""
     summary = "learn one column of a table from the others"
     command = add_command(commands, "train", _train, summary, train_options.HELP)
-    train_options.add_options(command.add_argument)
+    train_options.add_options(command)
 
 
 def _train(options: argparse.Namespace) -> int:

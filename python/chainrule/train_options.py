@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from . import tables
 from .columns.encoder import MISSING
@@ -44,13 +43,13 @@ Train a network to compute one column of a table, the target, from the others.
   chainrule train flowers.parquet --target species --early-stopping --report flowers.html
   chainrule train demand.csv --target sold --loss quantile:0.1,0.5,0.9 --optimizer adam
 
-The table: CSV (commas, UTF-8, the first row names the columns), Parquet where pyarrow is installed,
-or {" or ".join(tables.PACKAGED)}, which come with the package and know their target. Columns of
-text become one input for each of their values. Options that take columns may be given several
-times, or once with commas.
+The table: CSV (commas, UTF-8, the first row names the columns), Parquet where pyarrow is
+installed, or {" or ".join(tables.PACKAGED)}, which come with the package and know their target.
+Columns of text become one input for each of their values. Options that take columns may be given
+several times, or once with commas.
 
-The task: a target of text or truth values is a classification. So is a target of whole numbers with
-at most {MOST_CLASSES} distinct values, {ROWS_PER_CLASS} rows or more for each on average. Any
+The task: a target of text or truth values is a classification. So is a target of whole numbers
+with at most {MOST_CLASSES} distinct values, {ROWS_PER_CLASS} rows or more for each on average. Any
 other target, and several, are a regression. --task overrules this.
 
 Inputs are standardised by the mean and the standard deviation of the training rows; in a
@@ -59,11 +58,12 @@ columns, their values and the classes, goes into one safetensors file. It is wri
 a training that is interrupted leaves nothing behind."""
 
 
-def add_options(add: Callable[..., Any]) -> None:
-    """Put them on the command, whose `add_argument` is given."""
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Put them on the command, in groups."""
     positive = real_option("a number > 0", lambda x: x > 0)
     at_least_0 = real_option("a number >= 0", lambda x: x >= 0)
-    add("table", metavar="TABLE", help="file, or " + " or ".join(tables.PACKAGED))
+    command.add_argument("table", metavar="TABLE", help="file, or " + " or ".join(tables.PACKAGED))
+    add = command.add_argument_group("columns and rows").add_argument
     for flag, text in (
         ("--target", "the column to learn; several for a regression of several numbers"),
         ("--features", "the columns to learn from (default: all others)"),
@@ -75,7 +75,10 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--missing", choices=MISSING, default="error", metavar="HOW",
         help="cells without a value: error, mean (of the training rows), indicator (mean, and a "
         "column that marks them) or drop (the row) (default error)")  # fmt: skip
+    add("--validation", metavar="X", type=real_option("0 <= validation < 1", lambda x: 0 <= x < 1),
+        default=0.2, help="share of the rows held out as a test (default 0.2)")  # fmt: skip
     add("--task", choices=TASKS, help="default: see above")
+    add = command.add_argument_group("network").add_argument
     add("--hidden", metavar="WIDTHS", type=_widths, default=(64, 64),
         help="units of the hidden layers, or none for a linear model (default 64,64)")  # fmt: skip
     add("--activation", choices=ACTIVATIONS, default="relu", metavar="NAME",
@@ -83,6 +86,8 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--dropout", metavar="X", default=0.0,
         type=real_option("0 <= dropout < 1", lambda x: 0 <= x < 1),
         help="share of the hidden units that each step leaves out (default 0)")  # fmt: skip
+    add("--dtype", choices=DTYPES, default="float32", help="default float32")
+    add = command.add_argument_group("training").add_argument
     add("--loss", metavar="NAME", type=_loss,
         help=f"{', '.join(LOSSES)}; a number behind a colon is the loss's own, as in huber:0.5, "
         f"quantile:0.9, or quantile:0.1,0.5,0.9 for three outputs (default {LOSS['regression']}; "
@@ -111,11 +116,9 @@ def add_options(add: Callable[..., Any]) -> None:
         "falls, and keep the best parameters")  # fmt: skip
     add("--patience", metavar="N", type=whole_option(1),
         help=f"--early-stopping after N epochs without a fall (default {PATIENCE})")  # fmt: skip
-    add("--dtype", choices=DTYPES, default="float32", help="default float32")
     add("--seed", metavar="N", type=whole_option(0), default=0,
         help="of the split, the initial weights and the order of rows (default 0)")  # fmt: skip
-    add("--validation", metavar="X", type=real_option("0 <= validation < 1", lambda x: 0 <= x < 1),
-        default=0.2, help="share of the rows held out as a test (default 0.2)")  # fmt: skip
+    add = command.add_argument_group("files").add_argument
     add("-o", "--output", metavar="FILE",
         help="the model (default: TABLE's name with .safetensors, in the current folder). A model "
         "of the same columns and target is replaced, so a training can be repeated; any other "
@@ -127,18 +130,18 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--report", metavar="FILE",
         help="a page with the learning curves and pictures of the predictions: .html (needs "
         "matplotlib)")  # fmt: skip
+    add = command.add_argument_group("other").add_argument
     add("--threads", metavar="N", type=whole_option(1), help="default: one per core")
     add("--force", action="store_true", help="replace files, whatever they are")
     add("--quiet", action="store_true", help="print errors only; the derivatives are not checked")
     add("--json", action="store_true", help="print one JSON object instead of the summary")
 
 
-def loss_of(task: str, targets: int, classes: Sequence[str], given: Loss | None) -> Loss:
-    """The loss for that task; Failure for one that does not go with it."""
-    loss = given or loss_named(LOSS[task])
-    if task == "classification":
-        allowed = OF_CLASSES if len(classes) == 2 else tuple(set(OF_CLASSES) - {OF_CLASSES[1]})
-        allowed = tuple(name for name in OF_CLASSES if name in allowed)
+def loss_of(targets: int, classes: Sequence[str], given: Loss | None) -> Loss:
+    """The loss for so many targets, or for classes; Failure for one that does not go with it."""
+    loss = given or loss_named(LOSS["classification" if classes else "regression"])
+    if classes:
+        allowed = OF_CLASSES if len(classes) == 2 else (OF_CLASSES[0], OF_CLASSES[2])
     else:
         allowed = tuple(name for name in LOSSES if name != "cross_entropy")
     if loss.name not in allowed:

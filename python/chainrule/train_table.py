@@ -88,6 +88,9 @@ def columns_of(options: argparse.Namespace) -> Columns:
         raise Failure(USAGE, f"argument --target: which column? {options.table} has "
                       f"{listing(names)}")  # fmt: skip
     targets = targets or (str(packaged),)
+    if len(targets) > 1 and options.task == "classification":
+        raise Failure(USAGE, f"argument --task: a classification has one target, got "
+                      f"{listing(targets, 5)}")  # fmt: skip
     features = _chosen("--features", options.features, names, options.table)
     ignored = _chosen("--ignore", options.ignore, names, options.table)
     categorical = _chosen("--categorical", options.categorical, names, options.table)
@@ -150,7 +153,8 @@ def _ready(options: argparse.Namespace, columns: Columns, frame: Frame) -> Train
         frame = _complete(frame, (*columns.features, *columns.targets))
     # Whatever is wrong with a cell is said of the whole table, not of a part.
     Encoder.fit(frame, columns.features, columns.categorical, missing=options.missing)
-    loss = loss_of(target.task, len(target.columns), target.outputs, options.loss)
+    classes = target.outputs if target.classes else ()
+    loss = loss_of(len(target.columns), classes, options.loss)
     try:
         train, held = tables.split(len(frame), options.validation, options.seed)
     except ValueError as error:
