@@ -31,11 +31,17 @@ void expect(const Array<T>& x, std::ptrdiff_t rows, std::ptrdiff_t cols, const c
 }
 
 template <class T>
-Data<T> data_of(const Network<T>& net, const Array<T>& X, const Array<T>& Y, Reduction reduction) {
+using Weights = std::optional<Array<T>>;
+
+template <class T>
+Data<T> data_of(const Network<T>& net, const Array<T>& X, const Array<T>& Y,
+                const Objective<T>& objective, const Weights<T>& weight) {
   expect(X, -1, net.n(0), "X");
-  expect(Y, X.shape(0), net.n(net.L()), "Y");
+  expect(Y, X.shape(0), objective.targets(net.n(net.L())), "Y");
   if (X.shape(0) == 0) throw std::invalid_argument("X: 0 sample(s)");
-  return {X.data(), Y.data(), X.shape(0), reduction};
+  if (weight && weight->size() != X.shape(0))
+    throw std::invalid_argument("weight: one for each sample");
+  return {X.data(), Y.data(), X.shape(0), weight ? weight->data() : nullptr, &objective};
 }
 
 template <class T>
@@ -54,8 +60,8 @@ py::array_t<T> rows_of(const Buffer<T>& padded_rows, std::ptrdiff_t m, std::ptrd
 
 template <class T>
 double gradient_into(const Handle<T>& net, const Array<T>& X, const Array<T>& Y, Array<T>& out,
-                     const std::string& reduction) {
-  const Data<T> data = data_of(net, X, Y, reduction_named(reduction));
+                     const Objective<T>& objective, const Weights<T>& weight) {
+  const Data<T> data = data_of(net, X, Y, objective, weight);
   if (out.size() != net.layout.size) throw std::invalid_argument("out: not the size of theta");
   T* g = out.mutable_data();
   const py::gil_scoped_release release;
@@ -64,8 +70,8 @@ double gradient_into(const Handle<T>& net, const Array<T>& X, const Array<T>& Y,
 
 template <class T>
 py::tuple trace(const Handle<T>& net, const Array<T>& X, const Array<T>& Y, Array<T>& out,
-                const std::string& reduction) {
-  const Data<T> data = data_of(net, X, Y, reduction_named(reduction));
+                const Objective<T>& objective, const Weights<T>& weight) {
+  const Data<T> data = data_of(net, X, Y, objective, weight);
   Layered<T> passes(net, data.m, 1, Layered<T>::Keep::everything);
   T* to = out.mutable_data();
   const double cost =
@@ -98,13 +104,14 @@ const char* reason(Stopped stopped) {
 
 template <class T>
 py::tuple fit(Training<T>& training, const Array<T>& X, const Array<T>& Y, const Plan& plan,
-              const std::optional<Array<T>>& X_val, const std::optional<Array<T>>& Y_val,
+              const Weights<T>& weight, const std::optional<Array<T>>& X_val,
+              const std::optional<Array<T>>& Y_val, const Weights<T>& weight_val,
               const py::object& on_epoch) {
   Handle<T>& net = training.net;
-  const Reduction reduction = training.reduction;
-  const Data<T> data = data_of(net, X, Y, reduction);
+  const Objective<T>& objective = training.objective;
+  const Data<T> data = data_of(net, X, Y, objective, weight);
   Data<T> validation{nullptr, nullptr, 0};
-  if (X_val && Y_val) validation = data_of(net, *X_val, *Y_val, reduction);
+  if (X_val && Y_val) validation = data_of(net, *X_val, *Y_val, objective, weight_val);
   const TrainingLock<T> lock(net);
 
   // A Python exception must not unwind through a team of threads: it waits here for the end.
@@ -137,8 +144,12 @@ py::tuple fit(Training<T>& training, const Array<T>& X, const Array<T>& Y, const
 }
 
 template <class T>
-void bind(py::module_& m, const char* network_name, const char* trainer_name) {
+void bind(py::module_& m, const char* network_name, const char* trainer_name,
+          const char* objective_name) {
   using Net = Handle<T>;
+  py::class_<Objective<T>>(m, objective_name)
+      .def(py::init<const std::string&, const std::vector<double>&, const std::string&, int>(),
+           "loss"_a, "parameters"_a, "reduction"_a, "outputs"_a);
   py::class_<Net> network(m, network_name);
   network
       .def(py::init<std::vector<int>, const std::vector<std::string>&>(), "widths"_a,
@@ -166,37 +177,40 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name) {
           py::arg("X").noconvert(), py::arg("out").noconvert())
       .def(
           "cost",
-          [](const Net& net, const Array<T>& X, const Array<T>& Y, const std::string& reduction) {
-            const Data<T> data = data_of(net, X, Y, reduction_named(reduction));
+          [](const Net& net, const Array<T>& X, const Array<T>& Y, const Objective<T>& objective,
+             const Weights<T>& weight) {
+            const Data<T> data = data_of(net, X, Y, objective, weight);
             const py::gil_scoped_release release;
             return cost(net, data);
           },
-          py::arg("X").noconvert(), py::arg("Y").noconvert(), "reduction"_a = "mean")
+          py::arg("X").noconvert(), py::arg("Y").noconvert(), "objective"_a = Objective<T>(),
+          py::arg("weight").noconvert() = py::none())
       .def("gradient", gradient_into<T>, py::arg("X").noconvert(), py::arg("Y").noconvert(),
-           py::arg("out").noconvert(), "reduction"_a = "mean")
+           py::arg("out").noconvert(), "objective"_a = Objective<T>(),
+           py::arg("weight").noconvert() = py::none())
       .def("trace", trace<T>, py::arg("X").noconvert(), py::arg("Y").noconvert(),
-           py::arg("out").noconvert(), "reduction"_a = "mean");
+           py::arg("out").noconvert(), "objective"_a = Objective<T>(),
+           py::arg("weight").noconvert() = py::none());
 
   py::class_<Training<T>> trainer(m, trainer_name);
   trainer
       .def(py::init([](const py::object& owner, const std::string& rule, double learning_rate,
                        double momentum, double smoothing, double epsilon, double shrink,
                        double grow, double least, double most, double weight_decay,
-                       double clip_value, double clip_norm, const std::string& reduction) {
+                       double clip_value, double clip_norm, const Objective<T>& objective) {
              Net& net = owner.cast<Net&>();
              const Optimizer optimizer{
                  rule_named(rule), learning_rate, momentum, smoothing, epsilon,
                  shrink,           grow,          least,    most,      weight_decay,
                  clip_value,       clip_norm};
-             return std::unique_ptr<Training<T>>(
-                 new Training<T>{owner, net, reduction_named(reduction),
-                                 Trainer<T>(net, optimizer, &net.workspace)});
+             return std::unique_ptr<Training<T>>(new Training<T>{
+                 owner, net, objective, Trainer<T>(net, optimizer, &net.workspace)});
            }),
            "net"_a, py::kw_only(), "rule"_a, "learning_rate"_a, "momentum"_a = 0.0,
            "smoothing"_a = 0.0, "epsilon"_a = 0.0, "shrink"_a = 0.0, "grow"_a = 0.0,
            "least"_a = 0.0, "most"_a = 0.0, "weight_decay"_a = 0.0,
            "clip_value"_a = std::numeric_limits<double>::infinity(),
-           "clip_norm"_a = std::numeric_limits<double>::infinity(), "reduction"_a = "mean")
+           "clip_norm"_a = std::numeric_limits<double>::infinity(), "objective"_a = Objective<T>())
       .def_property_readonly("state",
                              [](const py::object& self) {
                                auto& trainer = self.template cast<Training<T>&>().trainer;
@@ -212,9 +226,18 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name) {
           "learning_rate", [](const Training<T>& self) { return self.trainer.learning_rate(); },
           [](Training<T>& self, double rate) { self.trainer.set_learning_rate(rate); })
       .def(
+          "outputs",
+          [](const Training<T>& self, const Array<T>& X) {
+            expect(X, -1, self.net.n(0), "X");
+            py::array_t<T> out({X.shape(0), std::ptrdiff_t{self.net.n(self.net.L())}});
+            if (X.shape(0) > 0) predict(self.net, X.data(), X.shape(0), out.mutable_data());
+            return out;
+          },
+          py::arg("X").noconvert())
+      .def(
           "step",
-          [](Training<T>& self, const Array<T>& X, const Array<T>& Y) {
-            const Data<T> batch = data_of(self.net, X, Y, self.reduction);
+          [](Training<T>& self, const Array<T>& X, const Array<T>& Y, const Weights<T>& weight) {
+            const Data<T> batch = data_of(self.net, X, Y, self.objective, weight);
             const TrainingLock<T> lock(self.net);
             double cost = 0;
             {
@@ -227,23 +250,26 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name) {
             }
             return cost;
           },
-          py::arg("X").noconvert(), py::arg("Y").noconvert())
+          py::arg("X").noconvert(), py::arg("Y").noconvert(),
+          py::arg("weight").noconvert() = py::none())
       .def(
           "fit",
           [](Training<T>& self, const Array<T>& X, const Array<T>& Y, int epochs,
              std::ptrdiff_t batch_size, bool shuffle, std::uint64_t seed, std::uint64_t first_epoch,
              const std::optional<Array<T>>& X_val, const std::optional<Array<T>>& Y_val,
-             const py::object& on_epoch, const std::optional<Array<double>>& rates) {
+             const py::object& on_epoch, const std::optional<Array<double>>& rates,
+             const Weights<T>& weight, const Weights<T>& weight_val) {
             const double* const rate = rates ? rates->data() : nullptr;
             if (rates && rates->size() < epochs * blocks_of(X.shape(0), batch_size))
               throw std::invalid_argument("rates: one for each step");
-            return fit(self, X, Y, {epochs, batch_size, shuffle, seed, first_epoch, rate}, X_val,
-                       Y_val, on_epoch);
+            return fit(self, X, Y, {epochs, batch_size, shuffle, seed, first_epoch, rate}, weight,
+                       X_val, Y_val, weight_val, on_epoch);
           },
           py::arg("X").noconvert(), py::arg("Y").noconvert(), "epochs"_a, "batch_size"_a,
           "shuffle"_a, "seed"_a, "first_epoch"_a, py::arg("X_val").noconvert() = py::none(),
           py::arg("Y_val").noconvert() = py::none(), "on_epoch"_a = py::none(),
-          "rates"_a = py::none());
+          "rates"_a = py::none(), py::arg("weight").noconvert() = py::none(),
+          py::arg("weight_val").noconvert() = py::none());
   add_fastcalls<T>(network, trainer);
 }
 
@@ -270,8 +296,8 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   m.doc() = "The compiled core of chainrule; private, use the package's public names.";
   m.attr("__version__") = CHAINRULE_VERSION;
 
-  bind<float>(m, "Network32", "Trainer32");
-  bind<double>(m, "Network64", "Trainer64");
+  bind<float>(m, "Network32", "Trainer32", "Objective32");
+  bind<double>(m, "Network64", "Trainer64", "Objective64");
 
   m.def("build_info", [] {
     py::dict info;

@@ -48,7 +48,7 @@ template <class T>
 struct Training {
   py::object owner;  // keeps the network alive
   Handle<T>& net;
-  Reduction reduction;
+  Objective<T> objective;
   Trainer<T> trainer;
 };
 
@@ -144,7 +144,7 @@ PyObject* try_predict(PyObject* self, PyObject* const* arguments, Py_ssize_t cou
 }
 
 // try_step(X, Y): the cost before the update, or None, and nothing has changed. X is (m, n_0), Y is
-// (m, n_L), or (m,) for one output.
+// (m, n_L), or (m,) for one column.
 template <class T>
 PyObject* try_step(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
   try {
@@ -154,9 +154,9 @@ PyObject* try_step(PyObject* self, PyObject* const* arguments, Py_ssize_t count)
         !is_exact(arguments[1], Y))
       Py_RETURN_NONE;
     Handle<T>& net = training->net;
-    const std::ptrdiff_t n_L = net.n(net.L());
+    const std::ptrdiff_t n_Y = training->objective.targets(net.n(net.L()));
     if (Y.ndim == 1) Y = {Y.data, Y.cols, 1, 2};  // one column
-    if (X.ndim != 2 || X.cols != net.n(0) || Y.cols != n_L || X.rows != Y.rows ||
+    if (X.ndim != 2 || X.cols != net.n(0) || Y.cols != n_Y || X.rows != Y.rows ||
         share_memory<T>(X.data, X.size(), net.theta.data(), net.theta.size()) ||
         share_memory<T>(Y.data, Y.size(), net.theta.data(), net.theta.size()))
       Py_RETURN_NONE;
@@ -164,7 +164,7 @@ PyObject* try_step(PyObject* self, PyObject* const* arguments, Py_ssize_t count)
     const bool done = run(3 * net.flops(X.rows), [&] {
       if (!all_finite(X.data, X.size()) || !all_finite(Y.data, Y.size())) return false;
       const TrainingLock<T> lock(net);
-      cost = training->trainer.step({X.data, Y.data, X.rows, training->reduction});
+      cost = training->trainer.step({X.data, Y.data, X.rows, nullptr, &training->objective});
       return std::isfinite(cost);  // if not, the step has changed nothing
     });
     if (done) return PyFloat_FromDouble(cost);

@@ -84,6 +84,7 @@ Layered<T>::Layered(const Network<T>& net, std::ptrdiff_t most_rows, int threads
     if (most_rows > group_) gradient_[l].reset(checked_multiply(net_.n(l - 1) + 1, gradient_ld(l)));
   }
   y_.reset(checked_multiply(held_, ld[net_.L()]));
+  weight_.reset(held_);
   row_cost_.reset(held_);
 
   // Stripes go to the threads in order, so that each has about the same number of products.
@@ -115,15 +116,16 @@ Layered<T>::Layered(const Network<T>& net, std::ptrdiff_t most_rows, int threads
 
 template <class T>
 void Layered<T>::load(const Batch<T>& batch, std::ptrdiff_t from, Range rows) {
-  const int n_0 = net_.n(0), n_L = net_.n(net_.L());
+  const int n_0 = net_.n(0), n_Y = batch.objective->targets(net_.n(net_.L()));
   for (std::ptrdiff_t i = rows.begin; i < rows.end; ++i) {
     const std::ptrdiff_t row = batch.order != nullptr ? batch.order[from + i] : from + i;
     T* x = a[0].data() + i * ld[0];
     std::copy_n(batch.X + row * n_0, n_0, x);
     x[n_0] = 1;
-    std::copy_n(batch.Y + row * n_L, n_L, y_.data() + i * ld[net_.L()]);
+    std::copy_n(batch.Y + row * n_Y, n_Y, y_.data() + i * ld[net_.L()]);
+    if (batch.weight != nullptr) weight_.data()[i] = batch.weight[row];
   }
-  batch.call_ahead(from + rows.begin, from + rows.end, n_0, n_L);
+  batch.call_ahead(from + rows.begin, from + rows.end, n_0, n_Y);
 }
 
 template <class T>
@@ -141,15 +143,21 @@ void Layered<T>::forward(Range rows) {
 }
 
 template <class T>
-void Layered<T>::loss(Range rows, const Batch<T>& batch, bool with_delta) {
+void Layered<T>::loss(Range rows, const Batch<T>& batch, double D, bool with_delta) {
   const int L = net_.L();
   const std::ptrdiff_t at = rows.begin * ld[L];
   const int count = static_cast<int>(rows.end - rows.begin);
-  const T scale = static_cast<T>(2.0 / divisor(batch.reduction, batch.m, net_.n(L)));
+  const Objective<T>& objective = *batch.objective;
   T* delta_L = with_delta ? delta[L].data() + at : nullptr;
-  // (BP1) delta^L = dC/da^L * f'(z^L), with dC/da^L = 2 / D (a^L - y)
-  kernels_.mse(count, net_.n(L), a[L].data() + at, y_.data() + at, ld[L], scale, delta_L,
-               row_cost_.data() + rows.begin);
+  // (BP1) delta^L = dC/da^L * f'(z^L)
+  const LossInput<T> in{objective.loss,
+                        objective.numbers(),
+                        a[L].data() + at,
+                        y_.data() + at,
+                        ld[L],
+                        batch.weight != nullptr ? weight_.data() + rows.begin : nullptr,
+                        static_cast<T>(1 / D)};
+  kernels_.loss(count, net_.n(L), in, delta_L, row_cost_.data() + rows.begin);
   if (with_delta && net_.f[L] != Activation::identity)
     kernels_.derive(net_.f[L], delta_L, z[L].size() > 0 ? z[L].data() + at : nullptr,
                     a[L].data() + at, count * ld[L]);
@@ -210,7 +218,7 @@ void Layered<T>::add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, boo
 }
 
 template <class T>
-void Layered<T>::take_rows(const Team& team, const Batch<T>& batch, std::ptrdiff_t from,
+void Layered<T>::take_rows(const Team& team, const Batch<T>& batch, double D, std::ptrdiff_t from,
                            std::ptrdiff_t rows, bool and_back) {
   team.for_each(parts_, [&](int part, int) {
     const Range mine = share(rows, kRowGrain, part, parts_);
@@ -218,7 +226,7 @@ void Layered<T>::take_rows(const Team& team, const Batch<T>& batch, std::ptrdiff
       const Range now{i, std::min(i + block_, mine.end)};
       load(batch, from, now);
       forward(now);
-      loss(now, batch, and_back);
+      loss(now, batch, D, and_back);
       if (and_back) backward(now);
     }
   });
@@ -226,18 +234,20 @@ void Layered<T>::take_rows(const Team& team, const Batch<T>& batch, std::ptrdiff
 
 template <class T>
 double Layered<T>::cost(const Team& team, const Batch<T>& batch) {
+  const double D = batch.objective->divisor(batch.weights(), net_.n(net_.L()));
   double sum = 0;
   for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
     const std::ptrdiff_t rows = std::min(group_, batch.m - from);
-    take_rows(team, batch, from, rows, false);
+    take_rows(team, batch, D, from, rows, false);
     sum = add_costs(sum, row_cost_.data(), rows);
   }
-  return sum / divisor(batch.reduction, batch.m, net_.n(net_.L()));
+  return sum / D;
 }
 
 template <class T>
 std::ptrdiff_t Layered<T>::bytes() const {
-  std::ptrdiff_t elements = y_.size() + stripe_.size() + span_.size() + scratch_.size();
+  std::ptrdiff_t elements =
+      y_.size() + weight_.size() + stripe_.size() + span_.size() + scratch_.size();
   for (const auto* buffers : {&a, &z, &delta, &panels_, &gradient_})
     for (const Buffer<T>& buffer : *buffers) elements += buffer.size();
   return elements * static_cast<std::ptrdiff_t>(sizeof(T)) +

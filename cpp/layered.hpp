@@ -38,11 +38,11 @@ class Layered {
 
  private:
   // A group of rows through all layers, to the loss, and back.
-  void take_rows(const Team& team, const Batch<T>& batch, std::ptrdiff_t from, std::ptrdiff_t rows,
-                 bool and_back);
+  void take_rows(const Team& team, const Batch<T>& batch, double D, std::ptrdiff_t from,
+                 std::ptrdiff_t rows, bool and_back);
   void load(const Batch<T>& batch, std::ptrdiff_t from, Range rows);
   void forward(Range rows);
-  void loss(Range rows, const Batch<T>& batch, bool with_delta);
+  void loss(Range rows, const Batch<T>& batch, double D, bool with_delta);
   void backward(Range rows);
   struct Block {
     T* p;
@@ -59,7 +59,7 @@ class Layered {
   std::ptrdiff_t block_;           // rows that go through all layers while they are in cache
   std::ptrdiff_t held_ = 0;        // rows that there is room for
   std::vector<Buffer<T>> panels_;  // delta of wide layers once more, as the gradient reads it
-  Buffer<T> y_;
+  Buffer<T> y_, weight_;
   Buffer<double> row_cost_;
   // A batch that is one group needs each stripe for a moment only: then a thread has room for one,
   // which stays in its cache. Otherwise the gradient of all layers is kept from group to group.
@@ -77,11 +77,11 @@ template <class T>
 template <class Finish, class Interrupted>
 Outcome Layered<T>::backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
                                   const Interrupted& interrupted) {
-  const double D = divisor(batch.reduction, batch.m, net_.n(net_.L()));
+  const double D = batch.objective->divisor(batch.weights(), net_.n(net_.L()));
   double sum = 0;
   for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
     const std::ptrdiff_t rows = std::min(group_, batch.m - from);
-    take_rows(team, batch, from, rows, true);
+    take_rows(team, batch, D, from, rows, true);
     sum = add_costs(sum, row_cost_.data(), rows);
     if (interrupted() || !representable<T>(sum / D))
       return {std::numeric_limits<double>::infinity(), true};

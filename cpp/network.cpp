@@ -39,25 +39,6 @@ Activation activation_named(const std::string& name) {
   throw std::invalid_argument("activation: \"" + name + "\" is unknown; allowed: " + allowed);
 }
 
-Reduction reduction_named(const std::string& name) {
-  if (name == "mean") return Reduction::mean;
-  if (name == "half_mean") return Reduction::half_mean;
-  if (name == "sum") return Reduction::sum;
-  throw std::invalid_argument("reduction: mean, half_mean, sum; got " + name);
-}
-
-double divisor(Reduction reduction, std::ptrdiff_t m, int n_L) {
-  const double elements = static_cast<double>(m) * n_L;
-  switch (reduction) {
-    case Reduction::half_mean:
-      return 2 * elements;
-    case Reduction::sum:
-      return 1;
-    default:
-      return elements;
-  }
-}
-
 const char* name_of(Activation f) { return kNames[static_cast<std::size_t>(f)].name; }
 
 bool needs_z(Activation f) { return kNames[static_cast<std::size_t>(f)].needs_z; }
@@ -140,6 +121,7 @@ Fused<T>::Fused(const Network<T>& net, std::ptrdiff_t most_rows, int threads, bo
       if (l > 0 && with_gradient) desk.delta[l] = place(net.n(l) * ld_);
     }
     desk.y = place(net.n(L) * ld_);
+    desk.weight = place(ld_);
     desk.block_sum = place(with_gradient && most_rows > kSampleBlock ? size_ : 0);
     desk.scratch = place(scratch_size_ * (together_ ? threads : 1));
   };
@@ -166,7 +148,8 @@ std::ptrdiff_t Fused<T>::bytes() const {
 
 template <class T>
 void Fused<T>::load(const Desk& desk, const Batch<T>& batch, std::ptrdiff_t from, Range samples) {
-  const int n_0 = net_.n(0), n_L = net_.n(net_.L()), count = static_cast<int>(samples.size());
+  const int n_0 = net_.n(0), count = static_cast<int>(samples.size());
+  const int n_Y = batch.objective->targets(net_.n(net_.L()));
   const std::ptrdiff_t first = from + samples.begin;
   const bool ordered = batch.order != nullptr;
   const auto gather = [&](T* to, const T* rows, int n) {
@@ -174,8 +157,9 @@ void Fused<T>::load(const Desk& desk, const Batch<T>& batch, std::ptrdiff_t from
                     rows + batch.rows * n, ordered ? batch.order + first : nullptr, n, count);
   };
   gather(desk.a[0], batch.X, n_0);
-  if (batch.Y != nullptr) gather(desk.y, batch.Y, n_L);
-  batch.call_ahead(first, first + count, n_0, n_L);
+  if (batch.Y != nullptr) gather(desk.y, batch.Y, n_Y);
+  if (batch.weight != nullptr) gather(desk.weight, batch.weight, 1);
+  batch.call_ahead(first, first + count, n_0, n_Y);
 }
 
 template <class T>
@@ -190,14 +174,21 @@ void Fused<T>::forward(const Desk& desk, Range samples) {
 }
 
 template <class T>
-void Fused<T>::loss(const Desk& desk, Range samples, const Batch<T>& batch, bool with_delta,
-                    double* row_cost) {
+void Fused<T>::loss(const Desk& desk, Range samples, const Batch<T>& batch, double D,
+                    bool with_delta, double* row_cost) {
   const int L = net_.L(), n_L = net_.n(L), count = static_cast<int>(samples.size());
-  const T scale = static_cast<T>(2.0 / divisor(batch.reduction, batch.m, n_L));
+  const Objective<T>& objective = *batch.objective;
   const T* const a_L = desk.a[L] + samples.begin;
   T* const delta_L = with_delta ? desk.delta[L] + samples.begin : nullptr;
-  // (BP1) delta^L = dC/da^L * f'(z^L), with dC/da^L = 2 / D (a^L - y)
-  kernels_.mse_columns(n_L, count, a_L, desk.y + samples.begin, ld_, scale, delta_L, row_cost);
+  // (BP1) delta^L = dC/da^L * f'(z^L)
+  const LossInput<T> in{objective.loss,
+                        objective.numbers(),
+                        a_L,
+                        desk.y + samples.begin,
+                        ld_,
+                        batch.weight != nullptr ? desk.weight + samples.begin : nullptr,
+                        static_cast<T>(1 / D)};
+  kernels_.loss_columns(n_L, count, in, delta_L, row_cost);
   if (!with_delta || net_.f[L] == Activation::identity) return;
   const T* const z_L = desk.z[L] != nullptr ? desk.z[L] + samples.begin : nullptr;
   for (std::ptrdiff_t j = 0; j < n_L; ++j)
@@ -234,7 +225,7 @@ void Fused<T>::gradient(const Desk& desk, int samples, int part, int parts, T* g
 
 // Slots of gradients, each member filling some of them alone.
 template <class T>
-void Fused<T>::spans_alone(const Team& team, const Batch<T>& batch, std::ptrdiff_t from,
+void Fused<T>::spans_alone(const Team& team, const Batch<T>& batch, double D, std::ptrdiff_t from,
                            std::ptrdiff_t rows) {
   const int units = static_cast<int>(blocks_of(rows, unit_));
   team.for_each(units, [&](int unit, int rank) {
@@ -245,7 +236,7 @@ void Fused<T>::spans_alone(const Team& team, const Batch<T>& batch, std::ptrdiff
       const Range all{0, std::min(kSampleBlock, end - i)};
       load(desk, batch, from + i, all);
       forward(desk, all);
-      loss(desk, all, batch, true, row_cost_.data() + i);
+      loss(desk, all, batch, D, true, row_cost_.data() + i);
       backward(desk, all);
       const bool first = i == unit * unit_;
       T* const g = first ? slot : desk.block_sum;
@@ -257,8 +248,8 @@ void Fused<T>::spans_alone(const Team& team, const Batch<T>& batch, std::ptrdiff
 
 // One slot; the members share the samples of a block, then the rows of its gradient.
 template <class T>
-void Fused<T>::spans_together(const Team& team, const Batch<T>& batch, std::ptrdiff_t from,
-                              std::ptrdiff_t rows) {
+void Fused<T>::spans_together(const Team& team, const Batch<T>& batch, double D,
+                              std::ptrdiff_t from, std::ptrdiff_t rows) {
   const Desk& desk = desks_[0];
   const int parts = team.size();
   for (std::ptrdiff_t i = 0; i < rows; i += kSampleBlock) {
@@ -268,7 +259,7 @@ void Fused<T>::spans_together(const Team& team, const Batch<T>& batch, std::ptrd
       if (mine.size() == 0) return;
       load(desk, batch, from + i, mine);
       forward(desk, mine);
-      loss(desk, mine, batch, true, row_cost_.data() + i + mine.begin);
+      loss(desk, mine, batch, D, true, row_cost_.data() + i + mine.begin);
       backward(desk, mine);
     });
     T* const g = i == 0 ? slots_.data() : desk.block_sum;
@@ -297,6 +288,7 @@ void Fused<T>::add_slots(std::ptrdiff_t rows, bool first, Range theta) {
 
 template <class T>
 double Fused<T>::cost(const Team& team, const Batch<T>& batch) {
+  const double D = batch.objective->divisor(batch.weights(), net_.n(net_.L()));
   double sum = 0;
   const Team members = together_ ? Team() : team;  // for each a desk
   for (std::ptrdiff_t from = 0; from < batch.m; from += round_) {
@@ -307,11 +299,11 @@ double Fused<T>::cost(const Team& team, const Batch<T>& batch) {
       const Range all{0, std::min(kSampleBlock, rows - i)};
       load(desks_[rank], batch, from + i, all);
       forward(desks_[rank], all);
-      loss(desks_[rank], all, batch, false, row_cost_.data() + i);
+      loss(desks_[rank], all, batch, D, false, row_cost_.data() + i);
     });
     sum = add_costs(sum, row_cost_.data(), rows);
   }
-  return sum / divisor(batch.reduction, batch.m, net_.n(net_.L()));
+  return sum / D;
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "dispatch.hpp"
 #include "layout.hpp"
+#include "objective.hpp"
 #include "parallel.hpp"
 
 namespace chainrule {
@@ -35,14 +37,8 @@ struct Network {
   double flops(std::ptrdiff_t m) const;  // of one forward pass over m rows
 };
 
-// The constant in front of the squared error, C = (sum of squares) / divisor: the mean over all m
-// n_L elements, half of it, or the sum.
-enum class Reduction : int { mean, half_mean, sum };
-Reduction reduction_named(const std::string& name);
-double divisor(Reduction reduction, std::ptrdiff_t m, int n_L);
-
-// Rows of a data set: row i of the batch is row order[i] of X and Y (order null: row i). Both end
-// where the last of `rows` rows ends.
+// Rows of a data set: row i of the batch is row order[i] of X, Y and weight (order null: row i).
+// All end where the last of `rows` rows ends.
 template <class T>
 struct Batch {
   const T* X;
@@ -51,11 +47,22 @@ struct Batch {
   std::ptrdiff_t m;
   std::ptrdiff_t rows;
   std::ptrdiff_t ordered = 0;  // entries of order, those of later batches included
-  Reduction reduction = Reduction::mean;
+  const T* weight = nullptr;   // of the samples; null: all 1
+  const Objective<T>* objective = &Objective<T>::squares();
 
+  double weights() const;  // their sum
   // Calls the rows into cache whose turn comes one batch later, rows `from` to `to` from now.
   void call_ahead(std::ptrdiff_t from, std::ptrdiff_t to, int n_X, int n_Y) const;
 };
+
+template <class T>
+double Batch<T>::weights() const {
+  if (weight == nullptr) return static_cast<double>(m);
+  double sum = 0;
+  for (std::ptrdiff_t i = 0; i < m; ++i)
+    sum += static_cast<double>(weight[order != nullptr ? order[i] : i]);
+  return sum;
+}
 
 template <class T>
 void Batch<T>::call_ahead(std::ptrdiff_t from, std::ptrdiff_t to, int n_X, int n_Y) const {
@@ -75,7 +82,7 @@ constexpr std::ptrdiff_t kSampleBlock = 128;
 constexpr std::ptrdiff_t kSpanBlocks = 8;
 constexpr std::ptrdiff_t kSampleSpan = kSpanBlocks * kSampleBlock;
 
-// The costs of rows, added block by block. (MSE) before the division.
+// The costs of rows, added block by block: C before the division.
 double add_costs(double sum, const double* row_cost, std::ptrdiff_t rows);
 
 // Parameters are shared out in whole lines, and only when there are some to share.
@@ -85,7 +92,7 @@ constexpr std::ptrdiff_t kShareTheta = 2048;
 // The cost as an element of type T: beyond its range nothing below it can be right.
 template <class T>
 bool representable(double cost) {
-  return cost >= 0 && cost <= static_cast<double>(std::numeric_limits<T>::max());
+  return std::abs(cost) <= static_cast<double>(std::numeric_limits<T>::max());
 }
 
 struct Outcome {
@@ -121,19 +128,19 @@ class Fused {
  private:
   struct Desk {
     std::vector<T*> a, z, delta;  // (n_l, samples); a[l] with a row of ones, a[0] = X
-    T* y;
+    T *y, *weight;
     T* block_sum;  // the gradient of one block
     T* scratch;
   };
   void load(const Desk& desk, const Batch<T>& batch, std::ptrdiff_t from, Range samples);
   void forward(const Desk& desk, Range samples);
-  void loss(const Desk& desk, Range samples, const Batch<T>& batch, bool with_delta,
+  void loss(const Desk& desk, Range samples, const Batch<T>& batch, double D, bool with_delta,
             double* row_cost);
   void backward(const Desk& desk, Range samples);
   void gradient(const Desk& desk, int samples, int part, int parts, T* g, T* scratch);
-  void spans_alone(const Team& team, const Batch<T>& batch, std::ptrdiff_t from,
+  void spans_alone(const Team& team, const Batch<T>& batch, double D, std::ptrdiff_t from,
                    std::ptrdiff_t rows);
-  void spans_together(const Team& team, const Batch<T>& batch, std::ptrdiff_t from,
+  void spans_together(const Team& team, const Batch<T>& batch, double D, std::ptrdiff_t from,
                       std::ptrdiff_t rows);
   void add_slots(std::ptrdiff_t rows, bool first, Range theta);
 
@@ -157,14 +164,14 @@ template <class T>
 template <class Finish, class Interrupted>
 Outcome Fused<T>::backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
                                 const Interrupted& interrupted) {
-  const double D = divisor(batch.reduction, batch.m, net_.n(net_.L()));
+  const double D = batch.objective->divisor(batch.weights(), net_.n(net_.L()));
   double sum = 0;
   for (std::ptrdiff_t from = 0; from < batch.m; from += round_) {
     const std::ptrdiff_t rows = std::min(round_, batch.m - from);
     if (together_)
-      spans_together(team, batch, from, rows);
+      spans_together(team, batch, D, from, rows);
     else
-      spans_alone(team, batch, from, rows);
+      spans_alone(team, batch, D, from, rows);
     sum = add_costs(sum, row_cost_.data(), rows);
     if (interrupted() || !representable<T>(sum / D))
       return {std::numeric_limits<double>::infinity(), true};

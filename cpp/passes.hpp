@@ -14,9 +14,10 @@ struct Data {
   const T* X;
   const T* Y;
   std::ptrdiff_t m;
-  Reduction reduction = Reduction::mean;
+  const T* weight = nullptr;  // of the samples; null: all 1
+  const Objective<T>* objective = &Objective<T>::squares();
 
-  Batch<T> as_batch() const { return {X, Y, nullptr, m, m, 0, reduction}; }
+  Batch<T> as_batch() const { return {X, Y, nullptr, m, m, 0, weight, objective}; }
 };
 
 template <class T>

@@ -250,7 +250,8 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
     return interrupted;
   };
   // The cost of an epoch is that of all its rows: a sum of sums, or a mean of means.
-  const bool whole_sum = data.reduction == Reduction::sum;
+  const bool whole_sum = data.objective->reduction == Reduction::sum;
+  const double weights = data.as_batch().weights();
 
   // One team for the whole training.
   parallel(space_.threads, [&](const Team& team) {
@@ -270,20 +271,21 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
       Outcome total{0, false};
       for (std::ptrdiff_t from = 0; from < data.m && !total.stopped; from += batch_size) {
         const std::ptrdiff_t m = std::min(batch_size, data.m - from);
-        Batch<T> batch{data.X, data.Y, nullptr, m, data.m - from, 0, data.reduction};
+        Batch<T> batch{data.X, data.Y, nullptr, m, data.m - from, 0, data.weight, data.objective};
         if (plan.shuffle) {
           batch.order = order.data() + from;
           batch.rows = data.m;
           batch.ordered = data.m - from;
         } else {
           batch.X += from * net_.n(0);
-          batch.Y += from * net_.n(net_.L());
+          batch.Y += from * data.objective->targets(net_.n(net_.L()));
+          if (batch.weight != nullptr) batch.weight += from;
         }
         const Outcome outcome = one_step(team, passes, batch, poll);
-        total.cost += (whole_sum ? 1 : static_cast<double>(m)) * outcome.cost;
+        total.cost += (whole_sum ? 1 : batch.weights()) * outcome.cost;
         total.stopped = outcome.stopped;
       }
-      if (!whole_sum) total.cost /= static_cast<double>(data.m);
+      if (!whole_sum) total.cost /= weights;
       return total;
     };
 

@@ -22,6 +22,7 @@ CPP_ORDER = [
     "dispatch",
     "parallel",
     "layout",
+    "objective",
     "network",
     "layered",
     "passes",

@@ -240,7 +240,7 @@ def test_blocks_keep_the_largest_entries():
         ({"X": [[1.0, np.nan]]}, ValueError, "X must be finite"),
         ({"X": [[1.0, 2.0, 3.0]]}, ValueError, "X has 3 features"),
         ({"X": 3.0, "Y": None}, ValueError, r"X: expected 2-D, got shape \(\)"),
-        ({"loss": "mae"}, ValueError, "loss must be one of mse"),
+        ({"loss": "hinge"}, ValueError, "loss must be one of mse"),
         ({"path": 3}, TypeError, "path must be the name of a file"),
     ],
 )

@@ -212,7 +212,7 @@ def test_one_sample_as_a_neuron_takes_it(draw):
         ((neuron(activation="max"), X, Y), {}, ValueError, r"activation must be one of identity"),
         ((3, X, Y), {}, TypeError, "neuron must be a Neuron"),
         ((neuron(), X * 1e200, Y), {}, ValueError, "scale X and y"),
-        ((neuron(), X, Y), {"loss": "mae"}, ValueError, "loss must be one of mse"),
+        ((neuron(), X, Y), {"loss": "hinge"}, ValueError, "loss must be one of mse"),
         ((neuron(), X, Y), {"path": [[1, 2]]}, TypeError, "is the argument descent"),
         ((neuron(), X, Y), {"descent": [[1, 2, 3]]}, ValueError, r"descent must have shape"),
         ((neuron(), X, Y), {"descent": []}, ValueError, r"descent must have shape"),

@@ -152,7 +152,7 @@ def test_relative_errors():
         ({"Y": Y[:3]}, ValueError, "Y has 3 rows"),
         ({"X": X * np.nan}, ValueError, "X must be finite"),
         ({"Y": Y * 1e200}, cr.DivergedError, "the cost is not finite"),
-        ({"loss": "mae"}, ValueError, "loss must be one of mse"),
+        ({"loss": "hinge"}, ValueError, "loss must be one of mse"),
         ({"path": ["v.png"]}, TypeError, "path must be the name of a file"),
     ],
 )

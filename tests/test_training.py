@@ -489,7 +489,7 @@ def test_a_batch_may_be_larger_than_the_data(dtype):
         ({"optimizer": 0.1}, TypeError, "optimizer must be an optimiser such as SGD"),
         ({"optimizer": "sgd"}, TypeError, "optimizer must be an optimiser such as SGD"),
         ({"optimizer": cr.SGD}, TypeError, "optimizer must be an optimiser such as SGD"),
-        ({"loss": "mae"}, ValueError, "loss must be one of mse"),
+        ({"loss": "hinge"}, ValueError, "loss must be one of mse"),
         ({"shuffle": 1}, TypeError, "shuffle must be True or False"),
         ({"progress": "yes"}, TypeError, "progress must be True or False"),
         ({"callbacks": print}, TypeError, r"callbacks must be a sequence.*callbacks=\(f,\)"),

@@ -174,7 +174,7 @@ def test_what_is_refused(unchanged):
         with pytest.raises(TypeError, match="learning_rate"):
             walk(net, X, Y, learning_rate="fast")
         with pytest.raises(ValueError, match="loss must be one of mse"):
-            walk(net, X, Y, loss="mae")
+            walk(net, X, Y, loss="hinge")
         with pytest.raises(ValueError, match="X"):
             walk(net, [1.0], Y)
         with pytest.raises(ValueError, match=r"at most 100000; got 10000 \* 12"):

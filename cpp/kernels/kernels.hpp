@@ -41,6 +41,28 @@ enum class Function : int {
       count
 };
 
+// One row per loss: its name, and what one output pair is: a number of its own (element), all of a
+// row (row), or one of a mean and a log-variance (pair). `given` takes dC/da for Y.
+#define CHAINRULE_LOSSES(ROW)        \
+  ROW(mse, element)                  \
+  ROW(mae, element)                  \
+  ROW(huber, element)                \
+  ROW(log_cosh, element)             \
+  ROW(quantile, element)             \
+  ROW(poisson, element)              \
+  ROW(binary_cross_entropy, element) \
+  ROW(cross_entropy, row)            \
+  ROW(gaussian_nll, pair)            \
+  ROW(given, element)
+
+enum class Loss : int {
+#define CHAINRULE_ROW(name, per) name,
+  CHAINRULE_LOSSES(CHAINRULE_ROW)
+#undef CHAINRULE_ROW
+      count
+};
+enum class LossPer { element, row, pair };
+
 // One row per update rule: its name, and how many arrays like theta are its state.
 #define CHAINRULE_RULES(ROW) \
   ROW(sgd, 0)                \
@@ -91,6 +113,16 @@ struct Right {
   bool transposed = false;
 };
 
+template <class T>
+struct LossInput {
+  Loss loss;
+  const T* parameters;  // one for each output, up to a multiple of kPad bytes, or null
+  const T *a, *y;
+  std::ptrdiff_t ld;  // of a, y and delta
+  const T* weight;    // one for each sample, or null
+  T scale;
+};
+
 // Each output element of the three products is one chain of fused multiply-adds in index order.
 template <class T>
 struct Kernels {
@@ -139,12 +171,11 @@ struct Kernels {
 
   void (*evaluate)(Function f, T* y, const T* x, std::ptrdiff_t n);  // y = f(x)
 
-  // (BP1) without f': delta = scale (a - y). row_cost[i] = sum_j (a_ij - y_ij)^2, in double.
-  void (*mse)(int rows, int cols, const T* a, const T* y, std::ptrdiff_t ld, T scale, T* delta,
-              double* row_cost);
-
-  void (*mse_columns)(int outputs, int samples, const T* a, const T* y, std::ptrdiff_t ld, T scale,
-                      T* delta, double* row_cost);
+  // (BP1) without f': delta = scale w_i dc_i/da, and row_cost[i] = w_i c_i in double, where c_i is
+  // row i's share of the cost. `weight` may be null (all 1), `delta` too (not wanted).
+  void (*loss)(int rows, int cols, const LossInput<T>& in, T* delta, double* row_cost);
+  void (*loss_columns)(int outputs, int samples, const LossInput<T>& in, T* delta,
+                       double* row_cost);
 
   void (*add)(T* sum, const T* term, std::ptrdiff_t n);  // sum += term
 

@@ -11,7 +11,18 @@ from .explanation import Explanation
 from .gradcheck import GradientCheck, gradcheck
 from .history import History
 from .layers import Dense
-from .losses import MSE
+from .losses import (
+    MAE,
+    MSE,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    CustomLoss,
+    GaussianNLL,
+    Huber,
+    LogCosh,
+    Poisson,
+    Quantile,
+)
 from .modelfile import load
 from .network import Network
 from .neuron import Neuron
@@ -24,22 +35,31 @@ from .trace import Gradient, Trace
 from .training import Trainer
 
 __all__ = [
+    "MAE",
     "MSE",
     "SGD",
     "Adam",
     "AdamW",
+    "BinaryCrossEntropy",
     "Cosine",
+    "CrossEntropy",
+    "CustomLoss",
     "Dense",
     "DivergedError",
     "EarlyStopping",
     "Explanation",
     "FormatError",
+    "GaussianNLL",
     "Gradient",
     "GradientCheck",
     "History",
+    "Huber",
+    "LogCosh",
     "Network",
     "Neuron",
     "OneCycle",
+    "Poisson",
+    "Quantile",
     "RMSprop",
     "ReduceOnPlateau",
     "Rprop",

@@ -17,6 +17,16 @@ def permutation(seed: int, epoch: int, m: int) -> NDArray[np.int64]: ...
 def uniform(seed: int, stream: int, size: int) -> NDArray[np.float64]: ...
 def activation(name: str, z: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]: ...
 
+class Objective32:
+    def __init__(
+        self, loss: str, parameters: Sequence[float], reduction: str, outputs: int
+    ) -> None: ...
+
+class Objective64:
+    def __init__(
+        self, loss: str, parameters: Sequence[float], reduction: str, outputs: int
+    ) -> None: ...
+
 class Network32:
     def __init__(self, widths: Sequence[int], activations: Sequence[str]) -> None: ...
     @property
@@ -25,12 +35,28 @@ class Network32:
     def offsets(self) -> list[tuple[int, int]]: ...
     def predict(self, X: NDArray[Any], out: NDArray[Any]) -> None: ...
     def try_predict(self, X: Any, out: Any, /) -> NDArray[Any] | None: ...
-    def cost(self, X: NDArray[Any], Y: NDArray[Any], reduction: str = "mean") -> float: ...
+    def cost(
+        self,
+        X: NDArray[Any],
+        Y: NDArray[Any],
+        objective: Objective32 = ...,
+        weight: NDArray[Any] | None = None,
+    ) -> float: ...
     def gradient(
-        self, X: NDArray[Any], Y: NDArray[Any], out: NDArray[Any], reduction: str = "mean"
+        self,
+        X: NDArray[Any],
+        Y: NDArray[Any],
+        out: NDArray[Any],
+        objective: Objective32 = ...,
+        weight: NDArray[Any] | None = None,
     ) -> float: ...
     def trace(
-        self, X: NDArray[Any], Y: NDArray[Any], out: NDArray[Any], reduction: str = "mean"
+        self,
+        X: NDArray[Any],
+        Y: NDArray[Any],
+        out: NDArray[Any],
+        objective: Objective32 = ...,
+        weight: NDArray[Any] | None = None,
     ) -> tuple[float, list[NDArray[Any]], list[NDArray[Any]], list[NDArray[Any]]]: ...
 
 class Network64:
@@ -41,12 +67,28 @@ class Network64:
     def offsets(self) -> list[tuple[int, int]]: ...
     def predict(self, X: NDArray[Any], out: NDArray[Any]) -> None: ...
     def try_predict(self, X: Any, out: Any, /) -> NDArray[Any] | None: ...
-    def cost(self, X: NDArray[Any], Y: NDArray[Any], reduction: str = "mean") -> float: ...
+    def cost(
+        self,
+        X: NDArray[Any],
+        Y: NDArray[Any],
+        objective: Objective64 = ...,
+        weight: NDArray[Any] | None = None,
+    ) -> float: ...
     def gradient(
-        self, X: NDArray[Any], Y: NDArray[Any], out: NDArray[Any], reduction: str = "mean"
+        self,
+        X: NDArray[Any],
+        Y: NDArray[Any],
+        out: NDArray[Any],
+        objective: Objective64 = ...,
+        weight: NDArray[Any] | None = None,
     ) -> float: ...
     def trace(
-        self, X: NDArray[Any], Y: NDArray[Any], out: NDArray[Any], reduction: str = "mean"
+        self,
+        X: NDArray[Any],
+        Y: NDArray[Any],
+        out: NDArray[Any],
+        objective: Objective64 = ...,
+        weight: NDArray[Any] | None = None,
     ) -> tuple[float, list[NDArray[Any]], list[NDArray[Any]], list[NDArray[Any]]]: ...
 
 class Trainer32:
@@ -66,13 +108,16 @@ class Trainer32:
         weight_decay: float = 0,
         clip_value: float = ...,
         clip_norm: float = ...,
-        reduction: str = "mean",
+        objective: Objective32 = ...,
     ) -> None: ...
     steps: int
     learning_rate: float
     @property
     def state(self) -> list[NDArray[np.float32]]: ...
-    def step(self, X: NDArray[Any], Y: NDArray[Any]) -> float: ...
+    def outputs(self, X: NDArray[Any]) -> NDArray[Any]: ...
+    def step(
+        self, X: NDArray[Any], Y: NDArray[Any], weight: NDArray[Any] | None = None
+    ) -> float: ...
     def try_step(self, X: Any, Y: Any, /) -> float | None: ...
     def fit(
         self,
@@ -87,6 +132,8 @@ class Trainer32:
         Y_val: NDArray[Any] | None,
         on_epoch: Callable[[int, float, float], bool] | None,
         rates: NDArray[np.float64] | None = None,
+        weight: NDArray[Any] | None = None,
+        weight_val: NDArray[Any] | None = None,
     ) -> tuple[list[float], list[float], str]: ...
 
 class Trainer64:
@@ -106,13 +153,16 @@ class Trainer64:
         weight_decay: float = 0,
         clip_value: float = ...,
         clip_norm: float = ...,
-        reduction: str = "mean",
+        objective: Objective64 = ...,
     ) -> None: ...
     steps: int
     learning_rate: float
     @property
     def state(self) -> list[NDArray[np.float64]]: ...
-    def step(self, X: NDArray[Any], Y: NDArray[Any]) -> float: ...
+    def outputs(self, X: NDArray[Any]) -> NDArray[Any]: ...
+    def step(
+        self, X: NDArray[Any], Y: NDArray[Any], weight: NDArray[Any] | None = None
+    ) -> float: ...
     def try_step(self, X: Any, Y: Any, /) -> float | None: ...
     def fit(
         self,
@@ -127,4 +177,6 @@ class Trainer64:
         Y_val: NDArray[Any] | None,
         on_epoch: Callable[[int, float, float], bool] | None,
         rates: NDArray[np.float64] | None = None,
+        weight: NDArray[Any] | None = None,
+        weight_val: NDArray[Any] | None = None,
     ) -> tuple[list[float], list[float], str]: ...

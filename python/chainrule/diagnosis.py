@@ -260,7 +260,7 @@ def _look(net: Network, x: Array) -> tuple[list[Array], list[Array], list[Array]
     for start in range(0, len(x), ROWS):
         block = np.ascontiguousarray(x[start : start + ROWS])
         target = np.zeros((len(block), net.n[-1]), x.dtype)
-        for l, z in enumerate(net._engine.trace(block, target, scratch, "mean")[1], 1):
+        for l, z in enumerate(net._engine.trace(block, target, scratch)[1], 1):
             if not np.isfinite(z).all():
                 i, j = np.argwhere(~np.isfinite(z))[0]
                 raise DivergedError(

@@ -22,7 +22,7 @@ from . import _core
 from .arrays import all_finite, as_array, as_matrix, as_ndarray, check_out, first_not_finite
 from .errors import DivergedError, one_of, shown, whole_number
 from .layers import Dense, width
-from .losses import Loss, checked_loss
+from .losses import MSE, CustomLoss, Loss, LossLike, checked_loss
 from .optimizers import SGD, Optimizer
 from .scaling import Scaling
 from .trace import Gradient, Numbered, Trace
@@ -43,6 +43,7 @@ _CORES: dict[str, type[_core.Network32 | _core.Network64]] = {
 # He's limit for activations that are about linear on one side, Glorot's for the others.
 _ONE_SIDED = frozenset({"relu", "leaky_relu", "softplus", "gelu", "silu"})
 _DEFAULT_OPTIMIZER = SGD()
+_SQUARES = MSE()
 
 
 class Network:
@@ -293,15 +294,20 @@ class Network:
             return out
         return a[0] if single else a
 
-    def cost(self, X: Any, Y: Any, loss: Loss = "mse") -> float:
+    def cost(self, X: Any, Y: Any, loss: LossLike = "mse", sample_weight: Any = None) -> float:
         """The mean squared error over all elements, mean((a^L - Y)**2), or `loss`.
 
         Parameters
         ----------
         X : array_like, shape (m, n_0)
-        Y : array_like, shape (m, n_L), or (m,) for one output
+        Y : array_like, shape (m, n_L), or (m,) for one column
             Both in the user's units; the cost is in standardised units when there is a scaling.
-        loss : {"mse"} or MSE
+            What else Y may be is the loss's: class numbers (m,) for `CrossEntropy`.
+        loss : str, Loss or function(a, Y) -> (cost, dC/da)
+            "mse", "mae", "huber", "log_cosh", "quantile", "poisson", "binary_cross_entropy",
+            "cross_entropy", "gaussian_nll", or one spelt out such as Huber(delta=2.0).
+        sample_weight : array_like, shape (m,), optional
+            At least 0, not all 0. A weight of 2 is the same row twice.
 
         Raises
         ------
@@ -310,26 +316,37 @@ class Network:
         DivergedError
             The cost is not finite.
         """
-        reduction = checked_loss(loss).reduction
-        x, y = self._prepare(X, Y)
-        cost = self._engine.cost(x, y, reduction)
+        spec = checked_loss(loss)
+        x, y = self._prepare(X, Y, spec)
+        weight = self._weights(sample_weight, len(x), spec)
+        if isinstance(spec, CustomLoss):
+            cost, _ = self._custom(spec, x, y)
+        else:
+            cost = self._engine.cost(x, y, self._objective(spec), weight)
         if not math.isfinite(cost):
             raise _not_finite("cost", cost)
         return cost
 
-    def gradient(self, X: Any, Y: Any, loss: Loss = "mse") -> Gradient:
+    def gradient(
+        self, X: Any, Y: Any, loss: LossLike = "mse", sample_weight: Any = None
+    ) -> Gradient:
         """The cost and dC/dW, dC/db for all layers; arguments and errors as `cost`."""
-        reduction = checked_loss(loss).reduction
-        x, y = self._prepare(X, Y)
+        spec = checked_loss(loss)
+        x, y = self._prepare(X, Y, spec)
+        weight = self._weights(sample_weight, len(x), spec)
         theta = np.empty_like(self._theta)
-        cost = self._engine.gradient(x, y, theta, reduction)
+        if isinstance(spec, CustomLoss):
+            cost, slopes = self._custom(spec, x, y)
+            self._engine.gradient(x, slopes, theta, self._objective(spec))
+        else:
+            cost = self._engine.gradient(x, y, theta, self._objective(spec), weight)
         if not math.isfinite(cost):
             raise _not_finite("cost", cost)
         if not all_finite(theta):
             raise _not_finite("gradient", theta[first_not_finite(theta)])
         return Gradient(cost, theta, *self._views(theta, "dW", "db"))
 
-    def trace(self, X: Any, Y: Any, loss: Loss = "mse") -> Trace:
+    def trace(self, X: Any, Y: Any, loss: LossLike = "mse", sample_weight: Any = None) -> Trace:
         """All z, a, delta and the gradient, and what explains them.
 
         Nothing is said of values that are not finite: a trace is the place to look for them.
@@ -339,7 +356,8 @@ class Network:
         X : array_like, shape (m, n_0), or (n_0,) for one sample
         Y : array_like, shape (m, n_L), or (m,) for one output
             Both in the user's units. For one sample X (n_0,): shape (n_L,), or one number.
-        loss : {"mse"} or MSE
+        loss, sample_weight
+            As for `cost`.
 
         Returns
         -------
@@ -351,15 +369,21 @@ class Network:
         TypeError, ValueError
             An argument is not as above, not finite, or has no rows.
         """
-        loss = checked_loss(loss)
+        spec = checked_loss(loss)
         X, single = self._rows(X)
         if single:
             Y = as_ndarray(Y, "Y")
             Y = Y.reshape(1, -1) if Y.ndim < 2 else Y
-        x, y = self._prepare(X, Y)
+        x, y = self._prepare(X, Y, spec)
+        weight = self._weights(sample_weight, len(x), spec)
         # The core stops before the derivatives when the cost is not finite.
         theta = np.full_like(self._theta, np.nan)
-        cost, z, a, delta = self._engine.trace(x, y, theta, loss.reduction)
+        if isinstance(spec, CustomLoss):
+            cost, slopes = self._custom(spec, x, y)
+            _, z, a, delta = self._engine.trace(x, slopes, theta, self._objective(spec))
+        else:
+            objective = self._objective(spec)
+            cost, z, a, delta = self._engine.trace(x, y, theta, objective, weight)
         if np.isnan(a[-1]).any():  # the core says inf for every cost that is not finite
             cost = math.nan
         return Trace(
@@ -369,10 +393,11 @@ class Network:
             Numbered("delta", delta),
             *self._views(theta, "dW", "db"),
             y.copy(),
-            loss,
+            spec,
             *self._views(self._theta.copy(), "W", "b"),
             tuple(layer.activation for layer in self._layers),
             self._scaling,
+            None if weight is None else weight.copy(),
         )
 
     def dead_units(self, X: Any) -> DeadUnits:
@@ -433,7 +458,7 @@ class Network:
         epochs: int = 100,
         batch_size: int = 32,
         optimizer: Optimizer = _DEFAULT_OPTIMIZER,
-        loss: Loss = "mse",
+        loss: LossLike = "mse",
         shuffle: bool = True,
         seed: int = 0,
         validation_data: tuple[Any, Any] | None = None,
@@ -442,6 +467,7 @@ class Network:
         *,
         validation_split: float | None = None,
         early_stopping: EarlyStopping | None = None,
+        sample_weight: Any = None,
     ) -> History:
         """Train in place on mini-batches.
 
@@ -455,12 +481,13 @@ class Network:
         batch_size : int
             Rows of one update; the last batch of an epoch may be smaller, and more than m means m.
         optimizer : SGD, RMSprop, Adam, AdamW or Rprop
-        loss : {"mse"} or MSE
+        loss : str, Loss or function(a, Y) -> (cost, dC/da)
+            As for `cost`.
         shuffle : bool
             A new order of the rows in each epoch, a function of (seed, epoch) alone.
         seed : int
             In [0, 2**63).
-        validation_data : tuple (X, Y), optional
+        validation_data : tuple (X, Y) or (X, Y, sample_weight), optional
             Its cost is computed after each epoch.
         callbacks : sequence of callables
             Each is called as callback(net, history) after each epoch; training stops when one
@@ -472,6 +499,8 @@ class Network:
             choice that depends on the seed alone.
         early_stopping : EarlyStopping, optional
             End when the cost no longer falls.
+        sample_weight : array_like, shape (m,), optional
+            As for `cost`; weights of the validation rows are the third of validation_data.
 
         Returns
         -------
@@ -502,6 +531,7 @@ class Network:
             validation_data=validation_data,
             validation_split=validation_split,
             early_stopping=early_stopping,
+            sample_weight=sample_weight,
             callbacks=callbacks,
             progress=progress,
         )
@@ -581,18 +611,60 @@ class Network:
             self._scaling.standardise_x(x), f"{name} (scaled)", self._dtype, empty=empty
         )
 
-    def _targets(self, Y: Any, name: str, rows: int) -> Array:
+    def _targets(self, Y: Any, name: str, rows: int, loss: Loss) -> Array:
         """Y checked, in standardised units and in the core's layout."""
-        dtype = self._dtype if self._scaling is None else np.float64
-        column = self._n[-1] == 1
-        y = as_matrix(Y, name, dtype, self._n[-1], rows, unit="columns", column=column)
-        if self._scaling is None:
+        n_L, scaling = self._n[-1], self._scaling
+        loss.check_outputs(n_L)
+        columns = loss.n_targets(n_L)
+        Y = loss.targets(Y, n_L, name)
+        dtype = self._dtype if scaling is None else np.float64
+        y = as_matrix(Y, name, dtype, columns, rows, unit="columns", column=columns == 1)
+        loss.check_targets(y, name)
+        if scaling is None:
             return y
-        return as_matrix(self._scaling.standardise_y(y), f"{name} (scaled)", self._dtype)
+        if not loss.scales_targets:
+            if scaling.scales_targets:
+                raise ValueError(
+                    f"the network's scaling standardises targets, which {loss.name} does not "
+                    f"allow: use Scaling.fit(X, outputs={n_L})"
+                )
+            return y.astype(self._dtype, copy=False)
+        return as_matrix(scaling.standardise_y(y), f"{name} (scaled)", self._dtype)
 
-    def _prepare(self, X: Any, Y: Any, names: tuple[str, str] = ("X", "Y")) -> tuple[Array, Array]:
+    def _prepare(
+        self, X: Any, Y: Any, loss: Loss = _SQUARES, names: tuple[str, str] = ("X", "Y")
+    ) -> tuple[Array, Array]:
         x = self._inputs(X, names[0])
-        return x, self._targets(Y, names[1], x.shape[0])
+        return x, self._targets(Y, names[1], x.shape[0], loss)
+
+    def _weights(
+        self, weight: Any, rows: int, loss: Loss, name: str = "sample_weight"
+    ) -> Array | None:
+        """Sample weights (m,) checked, of the network's dtype; None stays None."""
+        if weight is None:
+            return None
+        if isinstance(loss, CustomLoss):
+            raise TypeError(f"{name} cannot be combined with a loss of one's own, {loss}")
+        w = as_matrix(
+            as_ndarray(weight, name).reshape(-1, 1), name, self._dtype, 1, rows, unit="columns"
+        )[:, 0]
+        if (w < 0).any():
+            i = int(np.argmax(w < 0))
+            raise ValueError(f"{name} must be at least 0, got {w[i]} at row {i}")
+        if not (w > 0).any():
+            raise ValueError(f"{name} must not be 0 everywhere")
+        return w
+
+    def _objective(self, loss: Loss) -> Any:
+        """The loss as the core knows it."""
+        kind = _core.Objective32 if self._dtype == np.float32 else _core.Objective64
+        return kind(loss.name, loss.parameters, loss.reduction, self._n[-1])
+
+    def _custom(self, loss: CustomLoss, x: Array, y: Array) -> tuple[float, Array]:
+        """The cost and dC/da^L of a loss in Python."""
+        a = np.empty((len(x), self._n[-1]), self._dtype)
+        self._engine.predict(x, a)
+        return loss(a, y)
 
     def _overflow(self, x: Array, a: Array) -> DivergedError:
         """What to raise for an output that is not finite: names the sample and the layer."""

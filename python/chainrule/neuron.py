@@ -20,7 +20,7 @@ from . import neuron_latex, neuron_text, reference
 from .arrays import all_finite, as_array, as_matrix, as_ndarray
 from .errors import DivergedError, real, shown, whole_number
 from .layers import MAX_UNITS, Dense
-from .losses import MSE, Loss, checked_loss
+from .losses import MSE, LossLike, checked_squares
 from .network import Network
 from .neuron_text import Text
 from .optimizers import SGD, Optimizer
@@ -221,7 +221,7 @@ class Neuron:
 
     __call__ = a
 
-    def cost(self, X: Any, y: Any, loss: Loss = "mse") -> float:
+    def cost(self, X: Any, y: Any, loss: LossLike = "mse") -> float:
         """The mean of (a - y)^2 over the samples, or `loss`.
 
         Parameters
@@ -237,11 +237,11 @@ class Neuron:
         DivergedError
             The cost is not finite.
         """
-        loss = checked_loss(loss)
+        loss = checked_squares(loss)
         x, y, _ = self._data(X, y)
         return float(self._finite(lambda: self._net.cost(x, y, loss)))
 
-    def gradient(self, X: Any, y: Any, loss: Loss = "mse") -> NeuronGradient:
+    def gradient(self, X: Any, y: Any, loss: LossLike = "mse") -> NeuronGradient:
         """The cost, dC/dw, dC/db and what each sample contributes; arguments as `cost`.
 
         Raises
@@ -251,7 +251,7 @@ class Neuron:
         DivergedError
             The cost or a derivative is not finite.
         """
-        loss = checked_loss(loss)
+        loss = checked_squares(loss)
         x, y, single = self._data(X, y)
         g = self._finite(lambda: self._net.gradient(x, y, loss))
         z, a = self._sums(x), self._net.predict(x)[:, 0]
@@ -265,7 +265,7 @@ class Neuron:
             parts = [part[0] if part.ndim == 2 else float(part[0]) for part in parts]
         return NeuronGradient(g.cost, g.dW[1][0].copy(), float(g.db[1][0]), *parts)
 
-    def step(self, X: Any, y: Any, learning_rate: float, loss: Loss = "mse") -> float:
+    def step(self, X: Any, y: Any, learning_rate: float, loss: LossLike = "mse") -> float:
         """One step of gradient descent: all derivatives first, then w and b together.
 
         (GD) w <- w - learning_rate dC/dw, b <- b - learning_rate dC/db
@@ -289,14 +289,14 @@ class Neuron:
         DivergedError
             The cost, a derivative or an updated parameter is not finite; nothing has changed.
         """
-        loss = checked_loss(loss)
+        loss = checked_squares(loss)
         rate = SGD(real(learning_rate, "learning_rate"))
         x, y, _ = self._data(X, y)
         x, y = self._apart(x), self._apart(y)
         return self._descend(Trainer(self._net, rate, loss), x, y)
 
     def fit(
-        self, X: Any, y: Any, learning_rate: float, steps: int = 100, loss: Loss = "mse"
+        self, X: Any, y: Any, learning_rate: float, steps: int = 100, loss: LossLike = "mse"
     ) -> Descent:
         """`steps` steps of gradient descent on all samples at once; returns the path.
 
@@ -321,7 +321,7 @@ class Neuron:
         DivergedError
             The cost or a parameter became infinite; w and b are the last finite ones.
         """
-        loss = checked_loss(loss)
+        loss = checked_squares(loss)
         steps = whole_number(steps, "steps", least=0, most=MAX_UNITS)
         rate = SGD(real(learning_rate, "learning_rate"))
         x, y, _ = self._data(X, y)
@@ -366,7 +366,7 @@ class Neuron:
         x, _ = self._inputs(X)
         return self.activation == "relu" and bool((self._sums(x) <= 0).all())
 
-    def learning_rate_limit(self, X: Any, loss: Loss = "mse") -> float:
+    def learning_rate_limit(self, X: Any, loss: LossLike = "mse") -> float:
         """The learning rate above which gradient descent diverges, for an identity neuron.
 
         The cost is then quadratic in (w, b), with the matrix of second derivatives
@@ -390,7 +390,7 @@ class Neuron:
             X is not as above, or the activation is not identity: then the second derivatives
             change from place to place and no single limit exists.
         """
-        loss = checked_loss(loss)
+        loss = checked_squares(loss)
         if self.activation != "identity":
             raise ValueError(
                 "learning_rate_limit needs the activation identity, whose cost is quadratic; "
@@ -402,7 +402,7 @@ class Neuron:
         largest = float(np.linalg.norm(rows, 2))
         return loss.divisor(len(x), 1) / largest / largest
 
-    def explain(self, X: Any, y: Any, loss: Loss = "mse") -> Text:
+    def explain(self, X: Any, y: Any, loss: LossLike = "mse") -> Text:
         """The way from x to dC/dw and dC/db in words, formulas and a table with a row per sample.
 
         It shows how each error is magnified by its inputs, and says when the neuron is dead, when
@@ -425,13 +425,13 @@ class Neuron:
         TypeError, ValueError, DivergedError
             As `gradient`.
         """
-        loss = checked_loss(loss)
+        loss = checked_squares(loss)
         x, y, _ = self._data(X, y)
         g = self.gradient(x, y, loss)
         check = self._differences(x, y, g.z, loss) if len(x) <= CHECKED_ROWS else None
         return neuron_text.explain(self.w, self.b, self.activation, x, y[:, 0], g, loss, check)
 
-    def latex(self, X: Any = None, y: Any = None, loss: Loss = "mse") -> str:
+    def latex(self, X: Any = None, y: Any = None, loss: LossLike = "mse") -> str:
         """The neuron, its cost and its derivatives as a LaTeX `aligned` block.
 
         Parameters
@@ -445,7 +445,7 @@ class Neuron:
         TypeError, ValueError, DivergedError
             As `gradient`; also when only one of X and y is given, or there are too many numbers.
         """
-        loss = checked_loss(loss)
+        loss = checked_squares(loss)
         if (X is None) != (y is None):
             missing = "X" if X is None else "y"
             raise TypeError(f"latex needs both X and y, or neither; {missing} is missing")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import as_matrix, as_ndarray
+from .errors import whole_number
 
 Vector = NDArray[np.float64]
 
@@ -55,13 +56,16 @@ class Scaling:
             object.__setattr__(self, f"{side}_scale", scale)
 
     @classmethod
-    def fit(cls, X: Any, Y: Any) -> Scaling:
+    def fit(cls, X: Any, Y: Any = None, *, outputs: int = 1) -> Scaling:
         """Mean and standard deviation of each column; the scale of a constant column is 1.
 
         Parameters
         ----------
         X : array_like, shape (m, n_0)
         Y : array_like, shape (m, n_L), or (m,) for one output
+            Without it the targets stay as they are: for classes and counts.
+        outputs : int
+            n_L, when there is no Y.
 
         Raises
         ------
@@ -69,8 +73,16 @@ class Scaling:
             As for `Network.fit`.
         """
         X = as_matrix(X, "X", np.float64)
+        if Y is None:
+            outputs = whole_number(outputs, "outputs")
+            return cls(*_mean_and_scale(X), np.zeros(outputs), np.ones(outputs))
         Y = as_matrix(Y, "Y", np.float64, rows=X.shape[0], column=True)
         return cls(*_mean_and_scale(X), *_mean_and_scale(Y))
+
+    @property
+    def scales_targets(self) -> bool:
+        """Whether targets have other units inside."""
+        return bool((self.y_mean != 0).any() or (self.y_scale != 1).any())
 
     def standardise_x(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """X (m, n_0) in the user's units -> standardised, float64; may overflow to inf."""

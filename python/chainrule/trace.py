@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .arrays import as_array
 from .errors import whole_number
-from .losses import MSE
+from .losses import Loss
 from .scaling import Scaling
 
 if TYPE_CHECKING:
@@ -113,13 +113,15 @@ class Trace:
         The derivatives, as in `Gradient`.
     Y : ndarray, shape (m, n_L)
         The targets as the network sees them.
-    loss : MSE
+    loss : Loss
     W, b : Numbered
         The parameters as they were: W[l] (n_l, n_{l-1}), b[l] (n_l,), l = 1..L.
     activations : tuple of str
         One name per layer: activations[0] is that of layer 1.
     scaling : Scaling or None
         Of the network.
+    weight : ndarray, shape (m,), or None
+        Of the samples.
 
     Examples
     --------
@@ -138,11 +140,12 @@ class Trace:
     dW: Numbered
     db: Numbered
     Y: Array
-    loss: MSE
+    loss: Loss
     W: Numbered
     b: Numbered
     activations: tuple[str, ...]
     scaling: Scaling | None = None
+    weight: Array | None = None
 
     @property
     def m(self) -> int:

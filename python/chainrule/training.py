@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 
 from . import _core
 from .arrays import all_finite
+from .custom_loss import custom_fit, custom_step
 from .errors import DivergedError, real, shown, whole_number
 from .history import History
-from .losses import Loss, checked_loss
+from .losses import MAE, MSE, CustomLoss, GaussianNLL, Huber, LogCosh, Loss, LossLike, checked_loss
 from .network import Network
 from .optimizers import SGD, Optimizer, core_arguments
 from .schedules import Plateau, ReduceOnPlateau, Schedule
@@ -60,20 +62,23 @@ class Trainer:
         "_cost",
         "_engine",
         "_epochs",
+        "_loss",
         "_net",
         "_optimizer",
         "_plateau",
+        "_quick",
         "_schedule",
         "_steps",
         "loss",
     )
 
     def __init__(
-        self, net: Network, optimizer: Optimizer = _DEFAULT_OPTIMIZER, loss: Loss = "mse"
+        self, net: Network, optimizer: Optimizer = _DEFAULT_OPTIMIZER, loss: LossLike = "mse"
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"net must be a Network, got {type(net).__name__}")
         checked = checked_loss(loss)
+        checked.check_outputs(net.n[-1])
         _check_optimizer(optimizer, net)
         self.loss = loss
         self._net = net
@@ -81,8 +86,13 @@ class Trainer:
         self._steps = 0
         self._epochs = 0
         self._cost = math.nan
-        self._engine = _core_trainer(net, optimizer, checked.reduction)
+        self._loss = checked
+        self._engine = _core_trainer(net, optimizer, net._objective(checked))
         schedule = optimizer.learning_rate
+        # A loss that has nothing to say about targets: then the core looks at the arrays itself.
+        self._quick = type(checked) in (MSE, MAE, Huber, LogCosh, GaussianNLL) and not isinstance(
+            schedule, Schedule
+        )
         self._schedule = schedule if isinstance(schedule, Schedule) else None
         self._plateau = Plateau(schedule) if isinstance(schedule, ReduceOnPlateau) else None
 
@@ -124,13 +134,14 @@ class Trainer:
         state = self._engine.state
         return state[0] if state else np.zeros_like(self._net.theta)
 
-    def step(self, X: Any, Y: Any) -> float:
+    def step(self, X: Any, Y: Any, sample_weight: Any = None) -> float:
         """One update (GD) on the rows of X and Y.
 
         Parameters
         ----------
         X : array_like, shape (m, n_0)
         Y : array_like, shape (m, n_L), or (m,) for one output
+        sample_weight : array_like, shape (m,), optional
 
         Returns
         -------
@@ -146,24 +157,29 @@ class Trainer:
         RuntimeError
             The network is being trained in another thread.
         """
-        if self._net._scaling is None and self._schedule is None:
+        if self._quick and sample_weight is None and self._net._scaling is None:
             cost = self._engine.try_step(X, Y)
             if cost is not None:
                 self._steps += 1
                 self._cost = cost
                 return cost
-        return self._careful_step(X, Y)
+        return self._careful_step(X, Y, sample_weight)
 
-    def _careful_step(self, X: Any, Y: Any) -> float:
+    def _careful_step(self, X: Any, Y: Any, sample_weight: Any = None) -> float:
         """`step` for arguments that the core does not take as they are."""
         if self._schedule is not None:
             raise TypeError(
                 f"learning_rate is {self._schedule}, which counts the steps of `fit`: for `step` "
                 "give a number, and set trainer.learning_rate between the steps"
             )
-        x, y = _apart(self._net, *self._net._prepare(X, Y))
+        net, loss = self._net, self._loss
+        x, y = _apart(net, *net._prepare(X, Y, loss))
+        weight = net._weights(sample_weight, len(x), loss)
         try:
-            cost = self._engine.step(x, y)
+            if isinstance(loss, CustomLoss):
+                cost = custom_step(self._engine, net, loss, x, y)
+            else:
+                cost = self._engine.step(x, y, weight)
         except ArithmeticError as error:
             # An update can overflow although the cost before it was finite.
             kept = (
@@ -195,6 +211,7 @@ class Trainer:
         *,
         validation_split: float | None = None,
         early_stopping: EarlyStopping | None = None,
+        sample_weight: Any = None,
     ) -> History:
         """Train for some more epochs; arguments, result and errors as for `Network.fit`.
 
@@ -208,17 +225,23 @@ class Trainer:
         shuffle = _checked_bool(shuffle, "shuffle")
         progress = _checked_bool(progress, "progress")
         callbacks = _checked_callbacks(callbacks)
-        x, y = net._prepare(X, Y)
+        x, y = net._prepare(X, Y, self._loss)
+        weight = net._weights(sample_weight, len(x), self._loss)
         if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
             raise TypeError(
                 "early_stopping must be an EarlyStopping(patience=10) or None, "
                 f"got {shown(early_stopping)} ({type(early_stopping).__name__})"
             )
-        x_val, y_val = _validation_pair(net, validation_data)
+        x_val, y_val, weight_val = _validation(net, validation_data, self._loss)
         if validation_split is not None:
             if x_val is not None:
                 raise ValueError("validation_split and validation_data: give one of them")
-            x, y, x_val, y_val = _split(x, y, validation_split, seed)
+            rest, out = _split(len(x), validation_split, seed)
+            x, y, x_val, y_val = x[rest], y[rest], x[out], y[out]
+            if weight is not None:
+                weight, weight_val = weight[rest], weight[out]
+                if not (weight.any() and weight_val.any()):
+                    raise ValueError("sample_weight is 0 everywhere on one side of the split")
         x, y = _apart(net, x, y)
         rows = x.shape[0]
         batch_size = min(batch_size, rows)
@@ -253,8 +276,11 @@ class Trainer:
             return by_callback or history.stopped == "early_stopping"
 
         first, steps, done = self._epochs, -(-rows // batch_size), self._engine.steps
+        run = self._engine.fit
+        if isinstance(self._loss, CustomLoss):
+            run = partial(custom_fit, self._engine, net, self._loss)
         try:
-            costs, val_costs, stopped = self._engine.fit(
+            costs, val_costs, stopped = run(
                 x,
                 y,
                 epochs,
@@ -266,6 +292,8 @@ class Trainer:
                 y_val,
                 on_epoch if looking else None,
                 self._rates(first * steps, epochs * steps, steps),
+                weight,
+                weight_val,
             )
         finally:
             self._epochs = first + (self._engine.steps - done) // steps
@@ -292,7 +320,9 @@ class Trainer:
         return f"Trainer({self._net!r}, {self._optimizer!r}, loss={self.loss!r})"
 
 
-def fit(net: Network, X: Any, Y: Any, *, optimizer: Optimizer, loss: Loss, **how: Any) -> History:
+def fit(
+    net: Network, X: Any, Y: Any, *, optimizer: Optimizer, loss: LossLike, **how: Any
+) -> History:
     """See `Network.fit`."""
     return Trainer(net, optimizer, loss).fit(X, Y, **how)
 
@@ -318,16 +348,19 @@ def _diverged(
 
 
 def _cost_of(trainer: Trainer, x: Array, y: Array) -> float:
-    return trainer.net._engine.cost(x, y, checked_loss(trainer.loss).reduction)
+    net, loss = trainer.net, trainer._loss
+    if isinstance(loss, CustomLoss):
+        return net._custom(loss, x, y)[0]
+    return net._engine.cost(x, y, net._objective(loss))
 
 
 def _core_trainer(
-    net: Network, optimizer: Optimizer, reduction: str
+    net: Network, optimizer: Optimizer, objective: Any
 ) -> _core.Trainer32 | _core.Trainer64:
     arguments = core_arguments(optimizer)
     if isinstance(net._engine, _core.Network32):
-        return _core.Trainer32(net._engine, **arguments, reduction=reduction)
-    return _core.Trainer64(net._engine, **arguments, reduction=reduction)
+        return _core.Trainer32(net._engine, **arguments, objective=objective)
+    return _core.Trainer64(net._engine, **arguments, objective=objective)
 
 
 def _apart(net: Network, x: Array, y: Array) -> tuple[Array, Array]:
@@ -380,26 +413,30 @@ def _checked_callbacks(callbacks: Any) -> tuple[Callable[[Network, History], obj
     return checked
 
 
-def _split(x: Array, y: Array, part: Any, seed: int) -> tuple[Array, Array, Array, Array]:
-    """Rows to train on and rows to look at, a function of the seed alone."""
+def _split(rows: int, part: Any, seed: int) -> tuple[Array, Array]:
+    """The rows to train on and those to look at, a function of the seed alone."""
     number = real(part, "validation_split")
-    held = round(number * len(x)) if 0 < number < 1 else 0
-    if not 0 < held < len(x):
+    held = round(number * rows) if 0 < number < 1 else 0
+    if not 0 < held < rows:
         raise ValueError(
             f"validation_split must be in (0, 1) and leave rows on both sides, got {part!r} "
-            f"of {len(x)} rows"
+            f"of {rows} rows"
         )
-    order = np.random.default_rng([seed, 1]).permutation(len(x))
-    out, rest = np.sort(order[:held]), np.sort(order[held:])
-    return x[rest], y[rest], x[out], y[out]
+    order = np.random.default_rng([seed, 1]).permutation(rows)
+    return np.sort(order[held:]), np.sort(order[:held])
 
 
-def _validation_pair(net: Network, data: Any) -> tuple[Array | None, Array | None]:
+def _validation(
+    net: Network, data: Any, loss: Loss
+) -> tuple[Array | None, Array | None, Array | None]:
     if data is None:
-        return None, None
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        return None, None, None
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         raise TypeError(
-            f"validation_data must be a tuple (X, Y), got {shown(data)} ({type(data).__name__})"
+            "validation_data must be a tuple (X, Y) or (X, Y, sample_weight), "
+            f"got {shown(data)} ({type(data).__name__})"
         )
-    x, y = net._prepare(data[0], data[1], ("validation_data[0]", "validation_data[1]"))
-    return _apart(net, x, y)
+    names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+    x, y = net._prepare(data[0], data[1], loss, names[:2])
+    weight = data[2] if len(data) == 3 else None
+    return *_apart(net, x, y), net._weights(weight, len(x), loss, names[2])

@@ -19,7 +19,7 @@ from . import reference
 from .errors import DivergedError, real
 from .evidence import RTOL, difference, slope
 from .layers import Dense
-from .losses import Loss
+from .losses import LossLike
 from .network import Network
 from .optimizers import SGD
 from .trace import Trace
@@ -59,7 +59,7 @@ def example() -> tuple[Network, Array, Array]:
     return net, np.array([[1.0, 2.0]]), np.array([[1.0, 0.0]])
 
 
-def walk(net: Network, X: Any, Y: Any, learning_rate: float = 0.5, loss: Loss = "mse") -> str:
+def walk(net: Network, X: Any, Y: Any, learning_rate: float = 0.5, loss: LossLike = "mse") -> str:
     """The whole calculation of one step of gradient descent, as text.
 
     Parameters

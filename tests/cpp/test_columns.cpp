@@ -138,37 +138,6 @@ void rows_to_columns_and_back(const std::string& isa, const Kernels<T>& table) {
       }
 }
 
-// The same costs and deltas as with samples as rows.
-template <class T>
-void mse(const std::string& isa, const Kernels<T>& table) {
-  Random random(4);
-  for (const int n : {1, 3, 17})
-    for (const int samples : {1, 5, 16, 33}) {
-      const std::ptrdiff_t ld = 64, ld_rows = chainrule::padded<T>(n);
-      Columns<T> a(n, samples, ld, random), y(n, samples, ld, random),
-          delta(n, samples, ld, random);
-      Buffer<T> a_rows(samples * ld_rows), y_rows(samples * ld_rows), d_rows(samples * ld_rows);
-      for (int i = 0; i < samples; ++i)
-        for (int j = 0; j < n; ++j) {
-          a_rows[i * ld_rows + j] = a.at(j, i);
-          y_rows[i * ld_rows + j] = y.at(j, i);
-        }
-      std::vector<double> cost(static_cast<std::size_t>(samples + 1), kCanary),
-          cost_rows(static_cast<std::size_t>(samples));
-      table.mse_columns(n, samples, a.p.data(), y.p.data(), ld, T(0.1), delta.p.data(),
-                        cost.data());
-      table.mse(samples, n, a_rows.data(), y_rows.data(), ld_rows, T(0.1), d_rows.data(),
-                cost_rows.data());
-      bool right = cost[samples] == kCanary;
-      for (int i = 0; i < samples; ++i) {
-        right = right && cost[i] == cost_rows[i];
-        for (int j = 0; j < n; ++j)
-          right = right && same_bits(delta.at(j, i), d_rows[i * ld_rows + j]);
-      }
-      CHECK(right) << isa << " mse, " << n << " outputs, " << samples << " samples";
-    }
-}
-
 template <class T>
 void all(const std::string& isa) {
   const Kernels<T>& table = chainrule::kernels<T>();
@@ -182,7 +151,6 @@ void all(const std::string& isa) {
   one_layer(isa, table, 5, 400, 128, random);
   one_layer(isa, table, 400, 1030, 70, random);  // rows of W a page apart
   rows_to_columns_and_back(isa, table);
-  mse(isa, table);
 }
 
 }  // namespace

@@ -322,32 +322,6 @@ void activations(const std::string& isa, const Kernels<T>& table) {
   CHECK(f(Activation::tanh, tiny) == tiny && f(Activation::tanh, -tiny) == -tiny) << isa;
 }
 
-template <class T>
-void mse(const std::string& isa, const Kernels<T>& table) {
-  for (const int cols : {1, 7, 8, 17, 33}) {
-    const int rows = 5;
-    const std::ptrdiff_t ld = chainrule::padded<T>(cols + 1);
-    Buffer<T> a(rows * ld), y(rows * ld), delta(rows * ld);
-    Random random(3);
-    for (std::ptrdiff_t i = 0; i < a.size(); ++i) {
-      a[i] = static_cast<T>(random.integer(-9, 9));
-      y[i] = static_cast<T>(random.integer(-9, 9));
-    }
-    double cost[5];
-    table.mse(rows, cols, a.data(), y.data(), ld, T(0.25), delta.data(), cost);
-    for (int i = 0; i < rows; ++i) {
-      double expected = 0;
-      bool right = true;
-      for (int j = 0; j < cols; ++j) {
-        const double e = static_cast<double>(a[i * ld + j]) - static_cast<double>(y[i * ld + j]);
-        expected += e * e;
-        right = right && delta[i * ld + j] == static_cast<T>(e / 4);
-      }
-      CHECK(right && cost[i] == expected) << isa << " mse, " << cols << " outputs";
-    }
-  }
-}
-
 // One step of a rule in long double, as the books have it. `s` are the states.
 using Wide = long double;
 void step_by_the_book(Rule rule, const chainrule::Update<double>& u, Wide& w, Wide (&s)[2],
@@ -483,7 +457,6 @@ void all(const std::string& isa) {
   copied_operands(isa, table);
   nan_stays_in_its_row(isa, table);
   activations(isa, table);
-  mse(isa, table);
   updates(isa, table);
 }
 

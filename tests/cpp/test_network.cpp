@@ -311,7 +311,9 @@ void reductions(const std::string& isa) {
     chainrule::Passes<T> passes(p.net, p.m, 1, true, way);
     const auto gradient = [&](Reduction reduction, double& cost) {
       Data<T> data = p.data();
-      data.reduction = reduction;
+      chainrule::Objective<T> objective;
+      objective.reduction = reduction;
+      data.objective = &objective;
       std::vector<T> g(static_cast<std::size_t>(p.net.theta.size()));
       chainrule::parallel(1, [&](const chainrule::Team& team) {
         cost = passes
@@ -338,10 +340,73 @@ void reductions(const std::string& isa) {
   }
 }
 
+// Every loss, with weights: by either way, with any number of threads, the same bits.
+template <class T>
+void losses(const std::string& isa) {
+  using Way = typename chainrule::Passes<T>::Way;
+  for (int k = 0; k < static_cast<int>(chainrule::Loss::count); ++k)
+    for (const int n_L : {2, 6}) {
+      Problem<T> p({5, 9, n_L}, "tanh", 300);
+      chainrule::Objective<T> objective;
+      objective.loss = static_cast<chainrule::Loss>(k);
+      objective.parameters.assign(static_cast<std::size_t>(n_L) + 64, T(0.25));
+      std::vector<T> weight;
+      for (int i = 0; i < 300; ++i) weight.push_back(static_cast<T>(i % 4) / 2);
+      Data<T> data = p.data();
+      data.weight = weight.data();
+      data.objective = &objective;
+      std::vector<T> first;
+      double first_cost = 0;
+      bool same = true;
+      for (const Way way : {Way::fused, Way::layered})
+        for (const int threads : {1, 3}) {
+          chainrule::set_max_threads(threads);
+          chainrule::Passes<T> passes(p.net, p.m, threads, true, way);
+          std::vector<T> g(static_cast<std::size_t>(p.net.theta.size()));
+          double cost = 0, alone = 0;
+          chainrule::parallel(threads, [&](const chainrule::Team& team) {
+            cost = passes
+                       .backpropagate(
+                           team, data.as_batch(),
+                           [&](std::ptrdiff_t at, const T* part, std::ptrdiff_t n) {
+                             std::copy_n(part, n, g.begin() + at);
+                           },
+                           [] { return false; })
+                       .cost;
+            alone = passes.cost(team, data.as_batch());
+          });
+          if (first.empty()) {
+            first = g;
+            first_cost = cost;
+          }
+          same = same && g == first && cost == first_cost && alone == cost;
+        }
+      CHECK(same && std::isfinite(first_cost)) << isa << " loss " << k << ", " << n_L;
+      // A weight of 2 is the row twice, one of 0 is no row.
+      Data<T> twice{nullptr, nullptr, 0, nullptr, &objective};
+      std::vector<T> X, Y;
+      const int n_Y = objective.targets(n_L);
+      for (int i = 0; i < 300; ++i)
+        for (int copy = 0; copy < i % 4; ++copy) {
+          X.insert(X.end(), p.X.begin() + i * 5, p.X.begin() + (i + 1) * 5);
+          Y.insert(Y.end(), p.Y.begin() + i * n_Y, p.Y.begin() + (i + 1) * n_Y);
+        }
+      twice.X = X.data();
+      twice.Y = Y.data();
+      twice.m = static_cast<std::ptrdiff_t>(X.size()) / 5;
+      const double repeated = chainrule::cost(p.net, twice);
+      CHECK(std::abs(repeated - first_cost) <= 1e-5 * std::abs(first_cost))
+          << isa << " loss " << k << ": " << repeated << " and weighted " << first_cost;
+    }
+  chainrule::set_max_threads(1);
+}
+
 }  // namespace
 
 int main() {
   for_each_isa([](const std::string& isa) {
+    losses<float>(isa);
+    losses<double>(isa);
     against_plain_loops<float>(isa);
     against_plain_loops<double>(isa);
     any_split<float>(isa);

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import whole_number
-from ..losses import Loss, checked_loss
+from ..losses import LossLike, checked_loss
 from ..network import Network
 from .complex_step import complex_step
 from .differences import Differences, differences, sample
@@ -57,7 +57,7 @@ def check_network(
     net: Network,
     X: Any,
     Y: Any,
-    loss: Loss,
+    loss: LossLike,
     *,
     max_parameters: int,
     seed: int,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import reference
-from ..losses import MSE
+from ..losses import Loss
 from ..network import Network
 from .report import Place
 
@@ -82,7 +82,7 @@ class Parameters:
 class NetworkParameters(Parameters):
     """Those of a float64 network, [W^1 b^1 W^2 b^2 ...]."""
 
-    def __init__(self, twin: Network, loss: MSE) -> None:
+    def __init__(self, twin: Network, loss: Loss) -> None:
         self.loss = loss
         self.n = tuple(twin.n)
         self.L = len(self.n) - 1

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .. import reference
 from ..arrays import as_ndarray
 from ..errors import shown, whole_number
-from ..losses import MSE, checked_loss
+from ..losses import MSE, checked_squares
 from .foreign import SAME, Foreign, check_foreign
 from .layered import Layered
 from .mistakes import Anatomy, diagnose
@@ -40,7 +40,7 @@ def check_module(
             f'loss must be "mse", a loss such as MSE(), or a callable loss(output, Y), '
             f"got {shown(loss)} ({type(loss).__name__})"
         )
-    mse = None if callable(loss) and not isinstance(loss, MSE) else checked_loss(loss)
+    mse = None if callable(loss) and not isinstance(loss, MSE) else checked_squares(loss)
     if Y is None:
         raise TypeError("Y is missing: gradcheck(module, X, Y, loss=...)")
     start = time.perf_counter()
@@ -272,7 +272,7 @@ def _layered(
 
 def _as_mse(torch: Any, loss: Any) -> MSE | None:
     if isinstance(loss, (str, MSE)):
-        return checked_loss(loss)
+        return checked_squares(loss)
     if type(loss) is torch.nn.MSELoss and loss.reduction in ("mean", "sum"):
         return MSE(loss.reduction)
     return MSE() if loss is torch.nn.functional.mse_loss else None

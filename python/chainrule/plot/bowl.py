@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import reference
 from ..arrays import Array
-from ..losses import Loss, checked_loss
+from ..losses import LossLike, checked_squares
 
 SIDE = 121  # points of the grid along each axis
 WORK = 6e7  # points of the grid times samples
@@ -20,7 +20,7 @@ MOST_ROWS = 100_000
 class Bowl:
     """C(w_1, w_2) of one neuron at a fixed b, and its gradient."""
 
-    def __init__(self, b: float, activation: str, X: Array, y: Array, loss: Loss) -> None:
+    def __init__(self, b: float, activation: str, X: Array, y: Array, loss: LossLike) -> None:
         most = ROWS.get(activation, MOST_ROWS)
         if len(X) > most:
             raise ValueError(
@@ -29,7 +29,7 @@ class Bowl:
             )
         self.b, self.activation, self.X, self.y = b, activation, X, y
         self.f, self.df = reference.ACTIVATIONS[activation]
-        self.divisor = checked_loss(loss).divisor(len(y), 1)
+        self.divisor = checked_squares(loss).divisor(len(y), 1)
 
     def with_b(self, b: float) -> Bowl:
         other = copy(self)

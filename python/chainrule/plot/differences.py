@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .. import reference
 from ..arrays import Array
 from ..errors import shown, whole_number
-from ..losses import Loss, checked_loss
+from ..losses import LossLike, checked_loss
 from . import canvas
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def v_curve(
     k: int | None = None,
     path: canvas.Path | None = None,
     *,
-    loss: Loss = "mse",
+    loss: LossLike = "mse",
 ) -> Figure:
     """Draw the error of finite differences of one derivative against their step h.
 
@@ -159,7 +159,7 @@ def v_curve(
     return canvas.save(figure, path, "chainrule: the V-curve of a difference")
 
 
-def _line(net: Any, X: Any, Y: Any, l: int, j: int, k: int | None, loss: Loss) -> _Line:
+def _line(net: Any, X: Any, Y: Any, l: int, j: int, k: int | None, loss: LossLike) -> _Line:
     """The checked arguments, and the derivative."""
     if not all(hasattr(net, name) for name in ("W", "b", "n", "layers", "copy")):
         raise TypeError(f"net must be a Network, got {shown(net)} ({type(net).__name__})")

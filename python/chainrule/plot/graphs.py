@@ -14,7 +14,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..errors import one_of
-from ..losses import Loss
+from ..losses import LossLike
 from . import canvas
 from .parameters import COLOURS, check_network, finite, symbol, trace_of
 
@@ -32,7 +32,7 @@ def network(
     path: canvas.Path | None = None,
     *,
     colour: str = "value",
-    loss: Loss = "mse",
+    loss: LossLike = "mse",
 ) -> Figure:
     """Draw the units and the weights between them.
 

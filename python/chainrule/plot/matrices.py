@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..errors import one_of, whole_number
-from ..losses import Loss
+from ..losses import LossLike
 from . import canvas
 from .parameters import COLOURS, check_network, finite, symbol, trace_of
 
@@ -26,7 +26,7 @@ def weights(
     path: canvas.Path | None = None,
     *,
     colour: str = "value",
-    loss: Loss = "mse",
+    loss: LossLike = "mse",
 ) -> Figure:
     """Draw W^l as a heat map: row j is the unit it goes into, column k the one it comes from.
 

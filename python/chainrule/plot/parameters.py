@@ -11,7 +11,7 @@ import numpy as np
 
 from ..arrays import as_ndarray
 from ..errors import shown
-from ..losses import Loss
+from ..losses import LossLike
 
 COLOURS = ("value", "derivative")
 
@@ -21,7 +21,7 @@ def check_network(net: Any) -> None:
         raise TypeError(f"net must be a Network, got {shown(net)} ({type(net).__name__})")
 
 
-def trace_of(net: Any, X: Any, Y: Any, colour: str, loss: Loss) -> Any:
+def trace_of(net: Any, X: Any, Y: Any, colour: str, loss: LossLike) -> Any:
     """The trace where one is needed; without Y only its z is used."""
     if colour == "derivative" and (X is None or Y is None):
         missing = " and ".join(n for n, v in (("X", X), ("Y", Y)) if v is None)

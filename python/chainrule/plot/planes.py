@@ -15,7 +15,7 @@ import numpy as np
 from .. import reference
 from ..arrays import Array, as_array, as_matrix, as_ndarray
 from ..errors import one_of, shown
-from ..losses import Loss
+from ..losses import LossLike
 from . import canvas
 from .bowl import Bowl
 
@@ -32,7 +32,7 @@ def plane(
     descent: Any = None,
     at: Any = None,
     window: Any = None,
-    loss: Loss = "mse",
+    loss: LossLike = "mse",
 ) -> Figure:
     """Draw the cost over the plane of w_1 and w_2, with the gradient and a way of descent.
 

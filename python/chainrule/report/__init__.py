@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..losses import Loss
+from ..losses import LossLike
 from ..network import Network
 from .page import TITLE, build
 from .subject import Subject
@@ -22,7 +22,7 @@ def page(
     X: Any,
     Y: Any,
     learning_rate: float = 0.5,
-    loss: Loss = "mse",
+    loss: LossLike = "mse",
     *,
     title: str = TITLE,
     inputs: Sequence[str] | None = None,

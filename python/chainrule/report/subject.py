@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .. import reference
 from ..errors import shown
 from ..explanation import Explanation
-from ..losses import Loss, checked_loss
+from ..losses import LossLike, checked_loss
 from ..network import Network
 from ..optimizers import SGD
 from ..training import Trainer
@@ -94,7 +94,7 @@ class Subject:
         X: Any,
         Y: Any,
         learning_rate: float = 0.5,
-        loss: Loss = "mse",
+        loss: LossLike = "mse",
         inputs: Sequence[str] | None = None,
         outputs: Sequence[str] | None = None,
         samples: Sequence[str] | None = None,
@@ -152,7 +152,7 @@ class Subject:
     @property
     def divisor(self) -> int:
         """D of C = sum (a^L - Y)^2 / D."""
-        return self.loss.divisor(self.m, self.net.n[-1])
+        return int(self.loss.divisor(self.m, self.net.n[-1]))
 
     @property
     def whole(self) -> bool:

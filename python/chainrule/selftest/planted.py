@@ -10,7 +10,7 @@ import numpy as np
 from ..gradcheck.mistakes import Anatomy, wrong_gradients
 from ..gradcheck.network_check import check_network
 from ..layers import Dense
-from ..losses import MSE, Loss
+from ..losses import MSE, LossLike
 from ..network import Network
 from .ledger import Ledger
 
@@ -29,7 +29,7 @@ class Planted:
     def copy(self, dtype: Any = None) -> Planted:
         return Planted(self.net.copy(dtype), self.dW, self.db)
 
-    def gradient(self, X: Any, Y: Any, loss: Loss = "mse") -> SimpleNamespace:
+    def gradient(self, X: Any, Y: Any, loss: LossLike = "mse") -> SimpleNamespace:
         cost = self.net.gradient(X, Y, loss).cost
         return SimpleNamespace(cost=cost, dW=self.dW, db=self.db)
 
