@@ -217,6 +217,9 @@ def test_slopes_against_complex_steps(loss, weighted, reduction):
     for scale in (1.0, 30.0):
         a, Y = random_rows(loss, seed=3)
         a *= scale
+        if scale == 1 and reference.checked_loss(loss).name not in ("mae", "quantile"):
+            a[0] = 0
+            a[1] = Y[1, 0]  # of errors, one is 0
         w = np.linspace(0.5, 3, len(a)) if weighted else None
         slope = reference.dC_da(a, Y, loss, w, reduction=reduction)
         C = reference.cost(a, Y, loss, w, reduction=reduction)

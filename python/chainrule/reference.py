@@ -203,7 +203,7 @@ def d_poisson(a: Array, Y: Array) -> Array:
 
 
 def binary_cross_entropy(a: Array, Y: Array) -> Array:
-    v: Array = Y * relu(-a) + (1 - Y) * relu(a) + _log1p(_exp_minus_abs(a))
+    v: Array = np.where(a.real > 0, (1 - Y) * a, -Y * a) + _log1p(_exp_minus_abs(a))
     return v  # (BCE) c = log(1 + exp(a)) - y a
 
 
@@ -309,8 +309,10 @@ DEFAULTS = {"huber": (1.0,), "quantile": (0.5,), "gaussian_nll": (1e-6,)}
 REDUCTIONS = ("mean", "half_mean", "sum")
 
 
-def checked_loss(loss: Any = "mse", reduction: str | None = None) -> Loss:
+def checked_loss(loss: Any = "mse", reduction: str | None = None) -> Any:
     """Return the loss that is meant, with `reduction` where one is given; see `cost`."""
+    if callable(loss):
+        return loss
     if isinstance(loss, str):
         loss = Loss("mse", (), loss) if loss in REDUCTIONS else Loss(loss, DEFAULTS.get(loss, ()))
     if loss.name not in LOSSES:
@@ -356,6 +358,8 @@ def divisor(
 
     With a weight (m,) of the samples their sum takes the place of m.
     """
+    if callable(loss):
+        return 1
     name, _, reduction = checked_loss(loss, reduction)
     rows = len(Y) if weight is None else weight.sum()
     number = rows * (1 if name in COUPLED else Y.shape[1])
@@ -373,8 +377,11 @@ def cost(
     """Return C, the sum of the weighted values of `loss` over D; by default the mean of (a - Y)^2.
 
     `loss` is a name in `LOSSES` or a record such as `Loss`; "mean", "half_mean" and "sum" are the
-    squared error with that reduction. `weight` (m,) counts each sample.
+    squared error with that reduction. `weight` (m,) counts each sample. A loss may also be a
+    function of a_L and Y that returns (C, dC/da).
     """
+    if callable(loss):
+        return loss(a_L, Y)[0]
     loss = checked_loss(loss, reduction)
     v = values(a_L, Y, loss)
     w = 1 if weight is None else weight[:, None]
@@ -390,6 +397,8 @@ def dC_da(
     reduction: str | None = None,
 ) -> Array:
     """Return how the cost changes with the outputs, (m, n_L); arguments as `cost`."""
+    if callable(loss):
+        return np.asarray(loss(a_L, Y)[1])
     loss = checked_loss(loss, reduction)
     w = 1 if weight is None else weight[:, None]
     slope: Array = w / divisor(Y, loss, weight) * slopes(a_L, Y, loss)  # 1 / D, once for all
@@ -601,6 +610,7 @@ def fit(
     cost is the mean over its rows (by their weight), or the sum where the cost itself is a sum.
     """
     m, loss = len(X), checked_loss(loss, reduction)
+    summed = callable(loss) or loss.reduction == "sum"
     w = np.ones(m) if weight is None else weight
     theta = [*W[1:], *b[1:]]
     v = [np.zeros_like(p) for p in theta]
@@ -614,8 +624,8 @@ def fit(
             C, dW, db = gradient(W, b, activations, X[batch], Y[batch], loss, w_batch)
             for i, g in enumerate([*dW[1:], *db[1:]]):
                 theta[i][...], v[i] = _step(theta[i], v[i], g, learning_rate, momentum)
-            total += float(C) * (1 if loss.reduction == "sum" else float(w[batch].sum()))
-        costs.append(total if loss.reduction == "sum" else total / float(w.sum()))
+            total += float(C) * (1 if summed else float(w[batch].sum()))
+        costs.append(total if summed else total / float(w.sum()))
     return costs
 
 
