@@ -266,7 +266,7 @@ def _layered(
     W, b = ([None, *(block.array for block in blocks[i::2])] for i in (0, 1))
     X, Y = inputs[0].numpy(), target.double().numpy()
     Y = Y.reshape(len(X), -1)
-    layered = Layered(parameters, Anatomy(W, b, names, X, Y, mse.reduction))
+    layered = Layered(parameters, Anatomy(W, b, names, X, Y, mse))
     return layered, ["W^1 is " + blocks[0].name + ", b^1 is " + blocks[1].name + ", and so on."]
 
 
