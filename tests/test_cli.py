@@ -423,7 +423,7 @@ def test_unseen_label(run, fails):
     assert run("train", "t.csv", "--target", "y", *QUICK).code == 0
     Path("other.csv").write_text("a,y\n1,x\n2,\x1b[31mw\n")
     arguments = ["check", "t.safetensors", "other.csv"]
-    result = fails(65, arguments, "other.csv, line 3, column 'y'", "none of the model's 2 classes")
+    result = fails(65, arguments, "other.csv: column 'y', line 3", "none of the model's 2 classes")
     assert "\x1b" not in result.err
     assert "x, z" in result.err
 

@@ -140,6 +140,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def loss_of(targets: int, classes: Sequence[str], given: Loss | None) -> Loss:
     """The loss for so many targets, or for classes; Failure for one that does not go with it."""
     loss = given or loss_named(LOSS["classification" if classes else "regression"])
+    allowed: tuple[str, ...]
     if classes:
         allowed = OF_CLASSES if len(classes) == 2 else (OF_CLASSES[0], OF_CLASSES[2])
     else:
