@@ -4,7 +4,7 @@
 >>> net = cr.Network([cr.Dense(64, "relu"), cr.Dense(1)], n_inputs=10)
 """
 
-from . import calculus, plot, reference
+from . import calculus, metrics, plot, reference
 from ._core import __version__
 from .columns import Encoder, Target
 from .errors import DivergedError, FormatError
@@ -77,6 +77,7 @@ __all__ = [
     "gradcheck",
     "info",
     "load",
+    "metrics",
     "plot",
     "reference",
     "set_isa",

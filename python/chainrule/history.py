@@ -96,10 +96,10 @@ class History:
                 )
 
     def plot(self) -> Figure:
-        """The costs over the epochs as a Matplotlib figure (needs the extra `plot`)."""
-        from .plot import cost
+        """Costs and metrics over the epochs, `plot.learning_curves` (needs the extra `plot`)."""
+        from .plot import learning_curves
 
-        return cost(self)
+        return learning_curves(self)
 
     def __repr__(self) -> str:
         text = f"History: {len(self.cost)} epochs"

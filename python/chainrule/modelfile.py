@@ -60,7 +60,11 @@ Tensors = dict[str, NDArray[Any]]
 
 def save(net: Network, path: str | os.PathLike[str]) -> None:
     """Write `net` to `path`: the old file or the new one is there, never a part; see `load`."""
-    data = to_bytes(net)
+    write_whole(path, to_bytes(net))
+
+
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file so that the old one or the new one is there, never a part."""
     # Through a link, so that the link stays one; the temporary file is on the same disk.
     target = Path(path).resolve()
     temporary = target.with_name(f".{target.name[:50]}.{os.getpid()}.{secrets.token_hex(8)}.tmp")

@@ -98,6 +98,8 @@ class Calibration(NamedTuple):
     """The part of its rows that are of the class."""
     counts: Array
     """How many rows it has."""
+    edges: Array
+    """Where it begins and ends, (bins, 2)."""
 
     @property
     def error(self) -> float:
@@ -133,11 +135,13 @@ def calibration(y: Any, p: Any, bins: int = 10) -> Calibration:
     same_rows(truth, P, ("y", "p"))
     binary(truth, "y")
     in_unit(P, "p")
-    place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], P)
+    borders = np.linspace(0, 1, bins + 1)
+    place = np.searchsorted(borders[1:-1], P)
     counts = np.bincount(place, minlength=bins)
     full = counts > 0
     sums = [np.bincount(place, values, bins)[full] / counts[full] for values in (P, truth)]
-    return Calibration(sums[0], sums[1], counts[full])
+    edges = np.column_stack([borders[:-1], borders[1:]])[full]
+    return Calibration(sums[0], sums[1], counts[full], edges)
 
 
 def _index(side: Array, names: list[Any], name: str) -> Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,8 @@ Path = str | os.PathLike[str]
 # Apart for the colour-blind, and in grey (blue is dark, orange is light).
 BLUE, ORANGE = "#0b5fa5", "#d9600a"
 BLACK, GREY, PALE = "#1a1a1a", "#6b6b6b", "#e3e3e3"
+# For several curves in one picture; blue and orange first.
+COLOURS = (BLUE, ORANGE, "#1b8a5a", "#a23b8f", "#8a6d00", "#00869e", "#c03a3a", "#5a5a5a")
 
 
 def matplotlib(module: str) -> Any:
@@ -57,10 +60,19 @@ def figure(path: Path | None, size: tuple[float, float] = (7.0, 4.2)) -> Figure:
     return made
 
 
+def roomy(figure: Figure) -> None:
+    """Space between panels, for a figure with several."""
+    engine: Any = figure.get_layout_engine()
+    engine.set(h_pad=0.09, w_pad=0.09)
+
+
 def save(figure: Figure, path: Path | None, signature: str) -> Figure:
     """Write the figure when there is a path; `signature` stands in the file."""
     if path is not None:
-        figure.savefig(path, dpi=150, metadata=_metadata(path, signature))
+        with warnings.catch_warnings():  # a box stands for a letter that the font lacks
+            warnings.filterwarnings("ignore", "Glyph .* missing from")
+            with importlib.import_module("matplotlib").rc_context({"svg.hashsalt": signature}):
+                figure.savefig(path, dpi=150, metadata=_metadata(path, signature))
     return figure
 
 
@@ -68,7 +80,9 @@ def _metadata(path: Path, signature: str) -> dict[str, Any]:
     name = os.fspath(path).lower()
     if name.endswith(".png"):
         return {"Software": signature}
-    return {"Creator": signature} if name.endswith((".svg", ".pdf", ".ps", ".eps")) else {}
+    if name.endswith(".svg"):
+        return {"Creator": signature, "Date": None}  # the same picture, the same bytes
+    return {"Creator": signature} if name.endswith((".pdf", ".ps", ".eps")) else {}
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -80,10 +94,27 @@ def number(value: float, digits: int = 4) -> str:
     return (f"{mantissa}e{int(exponent)}" if mark else mantissa).replace("-", "\N{MINUS SIGN}")
 
 
-def signed_colours() -> Any:
-    """Orange for negative, pale grey at 0, blue for positive; equally dark at both ends."""
+def plain(name: Any, longest: int = 40) -> str:
+    """A name of the user's as text: no formula, one line, cut in the middle when it is long."""
+    text = "".join(c if c.isprintable() else " " for c in str(name))
+    if len(text) > longest:
+        head = (longest - 1) // 2
+        text = f"{text[: longest - 1 - head]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - head :]}"
+    return text.replace("$", r"\$")
+
+
+def colours(count: int) -> list[Any]:
+    """One for each of `count` curves, apart while there are few."""
+    if count <= len(COLOURS):
+        return list(COLOURS[:count])
+    scale = matplotlib("cm").ScalarMappable(cmap="turbo")
+    return [tuple(c) for c in scale.to_rgba(np.linspace(0, 1, count))]
+
+
+def signed_colours(middle: str = "#d4d4d4") -> Any:
+    """Orange for negative, pale grey (or `middle`) at 0, blue for positive; ends equally dark."""
     return matplotlib("colors").LinearSegmentedColormap.from_list(
-        "chainrule_signed", [(0.0, "#a84300"), (0.25, "#ee8f45"), (0.5, "#d4d4d4"),
+        "chainrule_signed", [(0.0, "#a84300"), (0.25, "#ee8f45"), (0.5, middle),
                              (0.75, "#5b9bd0"), (1.0, "#084a85")]
     )  # fmt: skip
 

@@ -12,9 +12,9 @@ import json
 from collections.abc import Sequence
 from html import escape
 
-from .._core import __version__
 from . import equations, graph
-from .bundle import asset, bundle, policy
+from .bundle import asset, bundle
+from .document import document, section
 from .elements import explanation, lines, table
 from .formulas import Formulas
 from .items import Item
@@ -50,7 +50,7 @@ class _Page:
         self.items = {item.id: item for item in Formulas(subject).all()}
 
     def html(self) -> str:
-        style, script = asset("page.css"), bundle()
+        script = bundle()
         sections = [
             self._network(),
             self._forward(),
@@ -59,46 +59,23 @@ class _Page:
             self._step(),
             self._everything(),
         ]
-        contents = "".join(
-            f'<li><a href="#{name}">{escape(words)}</a></li>'
-            for name, words in [
-                ("network", "Network"),
-                ("forward", "Forward"),
-                ("cost-section", "Cost"),
-                ("backward", "Backward"),
-                ("step", "Step"),
-                ("numbers", "All numbers"),
-            ]
-        )
-        return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy(style, script)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<meta name="generator" content="chainrule {escape(__version__)}">
-<title>{escape(self.title)}</title>
-<style>{style}</style>
-</head>
-<body>
-<a class="skip" href="#network">Skip to the content</a>
-<header class="top">
-<h1>{escape(self.title)}</h1>
-<nav aria-label="Sections"><ol>{contents}</ol></nav>
-</header>
-<div class="columns">
+        contents = [
+            ("network", "Network"),
+            ("forward", "Forward"),
+            ("cost-section", "Cost"),
+            ("backward", "Backward"),
+            ("step", "Step"),
+            ("numbers", "All numbers"),
+        ]
+        body = f"""<div class="columns">
 <main>
 {"".join(sections)}
 </main>
 <aside id="inspector" aria-label="Explanation of the chosen number" hidden></aside>
 </div>
 <script type="application/json" id="model">{self._model()}</script>
-<script type="module">{script}</script>
-</body>
-</html>
-"""
+<script type="module">{script}</script>"""
+        return document(self.title, asset("page.css"), contents, body, script)
 
     def _model(self) -> str:
         items = {
@@ -133,7 +110,7 @@ class _Page:
             "backward, one step of gradient descent. Choose any number to see its formula, the "
             "same formula with numbers, and a check by another way."
         )
-        return self._section(
+        return section(
             "network",
             "The network",
             f"""
@@ -199,7 +176,7 @@ class _Page:
             tables = [self._weights("W", l), self._biases("b", l)]
             tables += [self._samples("Z", "z", l), self._samples("A", "a", l)]
             layers.append(self._layer(l, tables))
-        return self._section(
+        return section(
             "forward",
             "Forward: from the inputs to the answer",
             f"""
@@ -223,7 +200,7 @@ activation f gives a, which goes on to the next layer. The inputs are a<sup>0</s
                 rows.append((escape(f"{s.samples[i - 1]}, {s.outputs[j - 1]}"), cells))
         head = ["answer a", "target y", "a \u2212 y", "squared"]
         cost = self.items["cost"]
-        return self._section(
+        return section(
             "cost-section",
             "Cost: how wrong the answer is",
             f"""
@@ -240,7 +217,7 @@ activation f gives a, which goes on to the next layer. The inputs are a<sup>0</s
             tables = [self._samples(DELTA, "delta", l), self._biases("dC/db", l)]
             tables.append(self._weights("dC/dW", l))
             layers.append(self._layer(l, tables))
-        return self._section(
+        return section(
             "backward",
             "Backward: who is to blame",
             f"""
@@ -262,7 +239,7 @@ first, and with it the derivative with respect to every weight and bias.</p>
         layers = [self._layer(l, [self._weights("W\u2032", l), self._biases("b\u2032", l)])
                   for l in self._columns()]  # fmt: skip
         foretold = s.trace.cost - s.learning_rate * s.squared_norm
-        return self._section(
+        return section(
             "step",
             "One step of gradient descent",
             f"""
@@ -291,7 +268,7 @@ once.</p>
             kind = {"a": "z", "w": "b"}.get(item.kind, item.kind)
             groups.setdefault(kind, []).append(item)
         parts = [f"<h3>{titles[kind]}</h3>{self._explanations(groups[kind])}" for kind in titles]
-        return self._section(
+        return section(
             "numbers",
             "Every number with its formula",
             f"""
@@ -304,11 +281,6 @@ once.</p>
 
     def _columns(self) -> list[int]:
         return [l for l in self.s.shown.units if l]
-
-    @staticmethod
-    def _section(name: str, title: str, body: str) -> str:
-        return f'<section id="{name}" aria-labelledby="{name}-title">' \
-               f'<h2 id="{name}-title">{escape(title)}</h2>{body}</section>\n'  # fmt: skip
 
     def _layer(self, l: int, tables: list[str]) -> str:
         words = f"Layer {l}" + (", the last" if l == self.s.L else "")
