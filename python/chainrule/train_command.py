@@ -70,7 +70,7 @@ def _train(options: argparse.Namespace) -> int:
             "held_out": len(table.held),
             "seed": options.seed,
         }
-        write_files(files, net, table, history)
+        write_files(files, net, table, history, _facts(options, table))
         if options.quiet and not options.json:
             return OK
         judged = table.judged
@@ -227,6 +227,15 @@ def _report(
         say("gradients", _verdict(check))
     say("files", ", ".join(map(str, files.written)))
     say("next", shlex.join(["chainrule", "predict", str(files.model), options.table]))
+
+
+def _facts(options: argparse.Namespace, table: TrainingTable) -> dict[str, Any]:
+    """What the report says beside what it sees itself."""
+    return {
+        "Optimiser": optimizer_of(table.known.task, options),
+        "Rows": f"{len(table.train)} to train, {len(table.held)} held out",
+        "Seed": options.seed,
+    }
 
 
 def _verdict(check: GradientCheck) -> str:

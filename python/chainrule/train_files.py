@@ -6,7 +6,6 @@ Called by `train_command`.
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.util
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import plot
+from . import plot, training_report
 from .commandline import (
     USAGE,
     Failure,
@@ -24,7 +23,7 @@ from .commandline import (
     suffixed,
     writing,
 )
-from .description import described
+from .description import described, one_hot_index
 from .history import History
 from .modelfile import load
 from .network import Network
@@ -75,8 +74,10 @@ def files_of(options: argparse.Namespace, columns: Columns) -> Files:
     return Files(model, picture, history, report)
 
 
-def write_files(files: Files, net: Network, table: TrainingTable, history: History) -> None:
-    """Write them, each whole or not at all; the model first."""
+def write_files(
+    files: Files, net: Network, table: TrainingTable, history: History, facts: dict[str, Any]
+) -> None:
+    """Write them, each whole or not at all, the model first; `facts` are for the report."""
     with writing("--output", files.model) as temporary:
         net.save(temporary)
     if files.plot:
@@ -86,20 +87,26 @@ def write_files(files: Files, net: Network, table: TrainingTable, history: Histo
         with writing("--history", files.history) as temporary:
             history.save(temporary)
     if files.report:
-        page: Any = importlib.import_module(f"{__package__}.training_report")
         known, train, held = table.known, table.train, table.held
+        Y_train, Y_val = (
+            one_hot_index(rows.Y) if known.classes else rows.Y for rows in (train, held)
+        )
         with writing("--report", files.report) as temporary:
-            page.write(
+            training_report.write(
                 temporary,
                 net,
                 history,
                 train.X,
-                train.Y,
+                Y_train,
                 held.X if len(held) else None,
-                held.Y if len(held) else None,
+                Y_val if len(held) else None,
                 task=known.task,
-                classes=list(known.classes) or None,
+                loss=known.loss,
+                classes=known.classes or None,
                 names=None if known.classes else known.answer_names,
+                inputs=known.encoder.names,
+                samples=table.judged.places,
+                facts=facts,
                 title=f"{table.name}: {', '.join(known.target.columns)}",
             )
 

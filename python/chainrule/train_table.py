@@ -38,11 +38,12 @@ class Columns:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Samples: X (m, n_0), Y as the loss takes it, and the weight of each (m,)."""
+    """Samples: X (m, n_0), Y as the loss takes it, the weight of each (m,), and where it stands."""
 
     X: Matrix
     Y: Matrix
     weight: Vector | None
+    places: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.X)
@@ -164,9 +165,12 @@ def _ready(options: argparse.Namespace, columns: Columns, frame: Frame) -> Train
     known = Description(encoder, target, loss)
     notes: list[str] = []
     rows = _rows(sides[0], known, columns.weights)
-    held_rows = rows if not held.size else _held(sides[1], known, columns.weights, notes)
-    if not held.size:
-        held_rows = Rows(rows.X[:0], rows.Y[:0], None if rows.weight is None else rows.weight[:0])
+    if held.size:
+        held_rows = _held(sides[1], known, columns.weights, notes)
+    else:
+        held_rows = Rows(
+            rows.X[:0], rows.Y[:0], None if rows.weight is None else rows.weight[:0], ()
+        )
     notes += _absent(known, rows)
     name = Path(options.table).name
     return TrainingTable(name, known, rows, held_rows, m - len(frame), notes)
@@ -188,7 +192,8 @@ def _rows(frame: Frame, known: Description, weights: str | None) -> Rows:
         known.loss.check_targets(Y, "the target")
     except ValueError as error:
         raise frame.error(str(error)) from None
-    return Rows(X, Y, None if weights is None else weights_of(frame, weights))
+    places = tuple(map(frame.place, range(len(frame))))
+    return Rows(X, Y, None if weights is None else weights_of(frame, weights), places)
 
 
 def _held(frame: Frame, known: Description, weights: str | None, notes: list[str]) -> Rows:
