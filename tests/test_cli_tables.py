@@ -4,6 +4,7 @@ Judged by pandas, scikit-learn, and by the same training spelt out in Python.
 """
 
 import csv
+import importlib.util
 import json
 import os
 import re
@@ -245,6 +246,19 @@ def test_weights(run, table):
     everything = json.loads(run("train", "h.csv", "--target", "price", "--weights", "w", "--ignore",
                                 "rent,kind,sold", "-o", "e.st", "--json", *QUICK).out)  # fmt: skip
     assert everything["columns"] == ["city", "rooms", "area", "garden", "zip"]
+
+
+def test_penalties_and_dropout(run, table):
+    options = ["--target", "price", *FROM, "--dtype", "float64", *QUICK]
+    run("train", "h.csv", *options, "--l1", "0.01", "--l2", "0.1", "--dropout", "0.25")
+    net = cr.load("h.safetensors")
+    X, Y = by_hand(table), np.array(table["price"]).reshape(-1, 1)
+    train, _ = split(160)
+    layers = [cr.Dense(6, "relu", dropout=0.25), cr.Dense(1)]
+    twin = cr.Network(layers, 6, dtype="float64", seed=0)
+    twin.scaling = cr.Scaling.fit(X[train], Y[train])
+    twin.fit(X[train], Y[train], epochs=4, optimizer=cr.SGD(0.001, 0.9), l1=0.01, l2=0.1)
+    assert net.theta.tobytes() == twin.theta.tobytes()
 
 
 def test_several_targets(run, table):
@@ -601,6 +615,38 @@ def test_history_file(run, fails, table):
     fails(73, ["train", "h.csv", *options, "--history", "c.csv"], "c.csv exists and is not a hist")
     fails(2, ["train", "h.csv", *options, "--history", "c.txt"], "--history", ".csv or .jsonl")
     fails(2, ["train", "h.csv", *options, "--history", "x.csv", "-o", "x.csv"], "both are x.csv")
+
+
+@pytest.mark.parametrize("target", ["price", "price,rent", "kind", "garden"])
+def test_report(run, fails, table, target):
+    pytest.importorskip("matplotlib")
+    features = ["--features", "city,rooms,area", "--report", "r.html", *QUICK]
+    result = run("train", "h.csv", "--target", target, *features)
+    assert "h.safetensors, r.html" in result.out
+    page = Path("r.html").read_text()
+    assert f"<title>h.csv: {target.replace(',', ', ')}" in page
+    for word in (*target.split(","), "city=Rome", "SGD", "line "):
+        assert word in page
+    assert "<script" not in page
+    run("train", "h.csv", "--target", target, *features)  # a page is replaced by another
+    Path("r.html").write_text("<html>precious</html>")
+    fails(73, ["train", "h.csv", "--target", target, *features], "r.html exists and is not a page")
+
+
+def test_report_without_matplotlib(fails, table, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name)
+    )
+    options = ["--target", "price", *FROM, "--report", "r.html"]
+    fails(2, ["train", "h.csv", *options], "--report", "chainrule[plot]")
+
+
+def test_evaluate_says_which_rows_were_seen(run, table):
+    run("train", "h.csv", "--target", "price", *FROM, *QUICK)
+    assert "learnt from 128 of these rows" in run("evaluate", "h.safetensors", "h.csv").err
+    write("new.csv", houses(seed=9))
+    assert "learnt from" not in run("evaluate", "h.safetensors", "new.csv").err
 
 
 # --- what cannot be -------------------------------------------------------------------------------

@@ -22,8 +22,10 @@ from .commandline import (
     say,
     whole_option,
 )
-from .description import load_model
+from .description import TABLE, load_model
+from .frames import Frame
 from .matching import UNKNOWN_HELP, matched, named
+from .network import Network
 from .scores import MOST_COLUMNS
 from .tables import listing
 from .train_table import weights_of
@@ -59,6 +61,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     frame = matched(known, options.table, tuple(dict.fromkeys(also)))
     rows = known.complete(frame)
     dropped = len(frame) - len(rows)
+    seen = _seen(net, frame, options.table)
     weight = weights_of(rows, options.weights) if options.weights else None
     with data_errors(options.table):
         X, Y = known.encoder.transform(rows), known.targets(rows)
@@ -66,6 +69,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.json:
         put_json(
             {
+                "rows_of_training": seen,
                 "model": options.model,
                 "table": options.table,
                 "task": known.task,
@@ -75,6 +79,8 @@ def _evaluate(options: argparse.Namespace) -> int:
             }
         )
         return OK
+    if seen:
+        note(f"note: the model learnt from {seen} of these rows")
     if dropped:
         note(f"note: {dropped} row(s) with missing cells are left out")
     kind = f"classification, {len(known.classes)} classes" if known.classes else "regression"
@@ -89,3 +95,14 @@ def _evaluate(options: argparse.Namespace) -> int:
         put("\nmost common mistakes" if many else "\nactual in rows, predicted in columns")
         put("\n".join(lines))
     return OK
+
+
+def _seen(net: Network, frame: Frame, path: str) -> int:
+    """How many rows of the table the model learnt from: of the same name and size, those of then.
+
+    What a file says about its rows may come from anyone, and is believed only when it is numbers.
+    """
+    entry = net.metadata[TABLE]
+    rows, held = entry.get("rows"), entry.get("held_out")
+    same = entry.get("name") == Path(path).name and isinstance(rows, int) and isinstance(held, int)
+    return rows if same and rows + held <= len(frame) else 0

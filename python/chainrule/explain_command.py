@@ -25,6 +25,7 @@ from .commandline import (
     add_command,
     data_errors,
     may_replace,
+    note,
     output_path,
     put,
     real_option,
@@ -196,6 +197,11 @@ def _model(options: argparse.Namespace) -> _Case:
         load_model(options.model), options.model, "net.trace(X, Y).explain(l, j, k) explains it"
     )
     table = matched(known, options.table, known.target.columns)
+    if known.loss.name != "mse":
+        note(
+            f"note: the model learnt with the loss {known.loss.name}; the calculation is shown for "
+            "mse, the mean squared error of its outputs"
+        )
     rows = options.row or (1,)
     if max(rows) > len(table):
         raise Failure(

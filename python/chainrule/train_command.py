@@ -233,7 +233,7 @@ def _facts(options: argparse.Namespace, table: TrainingTable) -> dict[str, Any]:
     """What the report says beside what it sees itself."""
     return {
         "Optimiser": optimizer_of(table.known.task, options),
-        "Rows": f"{len(table.train)} to train, {len(table.held)} held out",
+        "Rows left out with missing cells": table.dropped,
         "Seed": options.seed,
     }
 
