@@ -21,11 +21,16 @@ UNKNOWN_HELP = (
 )
 
 
-def matched(known: Description, path: str, also: tuple[str, ...] = ()) -> Frame:
-    """The table, when it has the columns that the model needs, and those of `also`."""
+def matched(
+    known: Description, path: str, also: tuple[str, ...] = (), whole: bool = False
+) -> Frame:
+    """The table when it has the columns that the model needs and those of `also`; only these.
+
+    With `whole` all of its columns.
+    """
     with reading():
         names = tables.header(path)
-        needed = (*known.columns, *also)
+        needed = tuple(dict.fromkeys((*known.columns, *also)))
         there = set(names)
         missing = [name for name in needed if name not in there]
         if missing:
@@ -36,7 +41,7 @@ def matched(known: Description, path: str, also: tuple[str, ...] = ()) -> Frame:
         extra = [name for name in names if name not in {*needed, *known.target.columns}]
         if extra:
             note(f"note: {len(extra)} column(s) not used by the model: {listing(extra, 5)}")
-        return tables.frame(path)
+        return tables.frame(path, None if whole else needed)
 
 
 def of_any_names(net: Network, path: str) -> Description:

@@ -85,7 +85,7 @@ def _predict(options: argparse.Namespace) -> int:
         raise Failure(IO_ERROR, "the standard output is closed")
     net, known = load_model(options.model, options.unknown)
     known = known or of_any_names(net, options.table)
-    frame = matched(known, options.table)
+    frame = matched(known, options.table, whole=options.append)
     kept = known.encoder.kept(frame)
     if len(kept) < len(frame):
         note(f"note: {len(frame) - len(kept)} row(s) with missing cells have no prediction")

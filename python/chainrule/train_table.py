@@ -142,7 +142,8 @@ def _chosen(flag: str, given: Sequence[str], names: Sequence[str], table: str) -
 def training_table(options: argparse.Namespace, columns: Columns) -> TrainingTable:
     """Read the table, decide the task, and divide and encode the rows."""
     with reading():
-        frame = tables.frame(options.table)
+        weights = [columns.weights] if columns.weights else []
+        frame = tables.frame(options.table, [*columns.features, *columns.targets, *weights])
     return _ready(options, columns, frame)
 
 
