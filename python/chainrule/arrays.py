@@ -125,7 +125,13 @@ def as_ndarray(value: Any, name: str) -> Array:
             f"{name} has object dtype (from {type(value).__name__}); numbers are needed: "
             f"convert with numpy.asarray({name}, dtype=float)"
         )
-    raise TypeError(f"{name} must hold numbers, got dtype {raw.dtype}")
+    hint = f"; encode text with {_encoder_of(name)}" if kind in "UT" else ""
+    raise TypeError(f"{name} must hold numbers, got dtype {raw.dtype}{hint}")
+
+
+def _encoder_of(name: str) -> str:
+    """What turns text into numbers: of the targets, and of the inputs."""
+    return "chainrule.Target" if name in {"Y", "validation_data[1]"} else "chainrule.Encoder"
 
 
 def _from_frame(frame: Frame, value: Any, name: str) -> Array:
@@ -158,7 +164,7 @@ def _numbers(column: Column, name: str) -> Array:
         row = int(np.argmin(column.missing))
         raise TypeError(
             f"{where} holds text such as {quoted(column.values[row])} in row {row}; "
-            "encode it with chainrule.Encoder, or leave the column out"
+            f"encode it with {_encoder_of(name)}, or leave the column out"
         )
     if column.missing.any():
         raise ValueError(missing_said(where, column.missing))

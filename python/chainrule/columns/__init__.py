@@ -5,8 +5,18 @@ into JSON, so that a model can carry them in its metadata. A table is whatever `
 Called by users and by the command line.
 """
 
-from .encoder import Encoder
+from .encoder import MISSING, UNKNOWN, Encoder
 from .inputs import Category, Number
-from .target import Target
+from .target import MOST_CLASSES, ROWS_PER_CLASS, TASKS, Target
 
-__all__ = ["Category", "Encoder", "Number", "Target"]
+__all__ = [
+    "MISSING",
+    "MOST_CLASSES",
+    "ROWS_PER_CLASS",
+    "TASKS",
+    "UNKNOWN",
+    "Category",
+    "Encoder",
+    "Number",
+    "Target",
+]

@@ -28,9 +28,11 @@ def column_names(value: Any, argument: str) -> tuple[str, ...]:
 
 
 def different(names: Sequence[str], argument: str) -> None:
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{argument} has {quoted(twice)} twice")
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{argument} has {quoted(name)} twice")
+        seen.add(name)
 
 
 @contextmanager

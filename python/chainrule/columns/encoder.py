@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,7 @@ class Encoder:
                     f"inputs must be of Number and Category, got {shown(part)} "
                     f"({type(part).__name__})"
                 )
+        different(self.features, "inputs")
         one_of(self.missing, "missing", MISSING)
         one_of(self.handle_unknown, "handle_unknown", UNKNOWN)
 
@@ -109,18 +111,14 @@ class Encoder:
         one_of(missing, "missing", MISSING)
         one_of(handle_unknown, "handle_unknown", UNKNOWN)
         table = frame(table)
-        excluded, chosen = (
-            column_names(exclude, "exclude"),
-            column_names(categorical, "categorical"),
-        )
-        picked = (
-            tuple(name for name in table.names if name not in excluded)
-            if features is None
-            else tuple(n for n in column_names(features, "features") if n not in excluded)
-        )
-        for name in (*picked, *chosen):
+        excluded = column_names(exclude, "exclude")
+        chosen = column_names(categorical, "categorical")
+        asked = table.names if features is None else column_names(features, "features")
+        unwanted = set(excluded)
+        picked = tuple(name for name in asked if name not in unwanted)
+        for name in (*picked, *chosen, *excluded):
             table.position(name)
-        astray = [name for name in chosen if name not in picked]
+        astray = [name for name in chosen if name not in set(picked)]
         if astray:
             raise ValueError(f"categorical: {listing(astray)} is not among the features")
         if not picked:
@@ -128,7 +126,11 @@ class Encoder:
         if not len(table):
             raise table.error("the table has 0 rows; at least 1 is needed")
         if missing == "drop":
-            table = table.take(complete_rows(table, picked))
+            rows = complete_rows(table, picked)
+            if not len(rows):
+                gaps = {name: table[name].missing for name in picked}
+                refuse_gaps(table, gaps, "every row has one: leave out a column, or fill them in")
+            table = table.take(rows)
         elif missing == "error":
             refuse_gaps(table, {name: table[name].missing for name in picked})
         inputs = tuple(learnt(table, name, name in chosen, missing) for name in picked)
@@ -204,13 +206,11 @@ class Encoder:
             keys(value, "inputs", "missing", "handle_unknown")
             if not isinstance(value["inputs"], list) or not value["inputs"]:
                 raise ValueError("inputs must be a list")
-            encoder = cls(
+            return cls(
                 tuple(map(input_of_json, value["inputs"])),
                 value["missing"],
                 value["handle_unknown"],
             )
-            different(encoder.features, "inputs")
-            return encoder
 
     def __repr__(self) -> str:
         text = f"Encoder {len(self.inputs)} columns -> {len(self.names)} inputs: "
@@ -220,7 +220,7 @@ class Encoder:
             text += f" | missing: {self.missing}"
         if self.handle_unknown != "error":
             text += f" | unknown levels: {self.handle_unknown}"
-        return text
+        return textwrap.fill(text, 79, subsequent_indent="  ", break_long_words=False)
 
     def _checked(self, source: Any) -> Frame:
         table = frame(source)

@@ -159,7 +159,7 @@ def input_of_json(value: Any) -> Input:
     if kind == "category":
         keys(value, "name", "kind", "levels", "gaps")
         levels = value["levels"]
-        if not isinstance(levels, list) or not all(isinstance(text, str) for text in levels):
+        if not isinstance(levels, list) or not levels or {type(text) for text in levels} != {str}:
             raise ValueError("levels must be a list of text")
         different(levels, "levels")
         part: Input = Category(value["name"], tuple(levels), value["gaps"])

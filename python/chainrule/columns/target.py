@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -208,6 +209,8 @@ class Target:
             columns, classes = value["columns"], value["classes"]
             if not isinstance(columns, list) or not isinstance(classes, list):
                 raise ValueError("columns and classes must be lists")
+            if not all(isinstance(name, str) for name in columns):
+                raise ValueError("columns must be text")
             for label in classes:
                 if isinstance(label, float) and not math.isfinite(label):
                     raise ValueError("classes must be finite")
@@ -217,7 +220,8 @@ class Target:
         text = f"Target {listing(self.columns, 10)}: {self.task}"
         if self.classes:
             text += f", {len(self.classes)} classes: {listing(self.outputs, 10)}"
-        return text + (" | missing: drop" if self.missing == "drop" else "")
+        text += " | missing: drop" if self.missing == "drop" else ""
+        return textwrap.fill(text, 79, subsequent_indent="  ", break_long_words=False)
 
 
 def _classes(column: Column) -> tuple[Class, ...]:

@@ -50,10 +50,10 @@ def frame_of(value: Any) -> Frame | None:
     """
     if isinstance(value, (np.ndarray, list, tuple, float, int, str)):
         return None
+    owners = {ancestor.__module__.partition(".")[0] for ancestor in type(value).__mro__}
     for library, read in READERS.items():
-        module = sys.modules.get(library)
-        if module is not None:
-            frame = read(module, value)
+        if library in owners:
+            frame = read(sys.modules[library], value)
             if frame is not None:
                 return frame
     if hasattr(value, "__arrow_c_stream__"):

@@ -27,9 +27,7 @@ def column_of_array(name: str, array: NDArray[Any]) -> Column:
         return Column(name, "integer", array, none)
     if kind == "b":
         return Column(name, "boolean", array, none)
-    if kind == "U" or array.dtype.type.__name__ == "StrDType":
-        return column_of_cells(name, array.tolist())
-    if kind == "O" or array.dtype.name.startswith("StringDType"):
+    if kind in "UTO":  # T is NumPy's text of any length
         return column_of_cells(name, array.tolist())
     return refused(name, len(array), REFUSED.get(kind, "holds {dtype}"), array.dtype)
 
@@ -114,7 +112,9 @@ def is_missing(cell: Any) -> bool:
         return True
     if isinstance(cell, str):
         return not cell or cell.isspace()
-    if isinstance(cell, (Complex, Decimal)):
+    if isinstance(cell, Decimal):  # a signalling NaN cannot be compared
+        return cell.is_nan()
+    if isinstance(cell, Complex):
         return bool(cell != cell)  # noqa: PLR0124
     return type(cell).__name__ in {"NAType", "NaTType"}
 

@@ -95,7 +95,7 @@ class Frame:
         It is one column without a table.
     """
 
-    __slots__ = ("_columns", "_make", "flat", "lines", "m", "names", "path", "unit")
+    __slots__ = ("_columns", "_make", "_places", "flat", "lines", "m", "names", "path", "unit")
 
     def __init__(
         self,
@@ -110,6 +110,9 @@ class Frame:
         self.names = tuple(map(str, names))
         self._make = tuple(make)
         self._columns: dict[int, Column] = {}
+        self._places: dict[str, list[int]] = {}
+        for k, name in enumerate(self.names):
+            self._places.setdefault(name, []).append(k)
         self.m, self.path, self.unit, self.flat = m, path, unit, flat
         self.lines = np.arange(m) if lines is None else lines
 
@@ -128,20 +131,20 @@ class Frame:
 
     def position(self, name: str) -> int:
         """Where the column of that name is; ValueError when there is none or more than one."""
-        count = self.names.count(name)
-        if count > 1:
-            first = self.names.index(name)
-            second = self.names.index(name, first + 1)
-            raise self.error(
-                f"columns {first + 1} and {second + 1} are both named {quoted(name)}; rename one"
-            )
-        if not count:
+        places = self._places.get(name)
+        if places is None:
             raise self.error(f"no column {quoted(name)}; the table has {listing(self.names)}")
-        return self.names.index(name)
+        if len(places) > 1:
+            raise self.error(
+                f"columns {places[0] + 1} and {places[1] + 1} are both named {quoted(name)}; "
+                "rename one"
+            )
+        return places[0]
 
     def take(self, rows: Any) -> Frame:
         """The table of these rows (numbers, or a mask), which keep their place in messages."""
         rows = np.asarray(rows)
+        rows = rows if rows.dtype == bool else rows.astype(np.int64)
         lines = self.lines[rows]
 
         def maker(k: int) -> Callable[[], Column]:

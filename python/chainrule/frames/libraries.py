@@ -80,17 +80,22 @@ def _from_polars(polars: Any, value: Any) -> Frame | None:
 
 def _polars_column(polars: Any, name: str, series: Any) -> Column:
     dtype = series.dtype
-    missing = series.is_null().to_numpy()
+    gaps = series.null_count() > 0  # without gaps nothing has to be filled, which is faster
+    missing = series.is_null().to_numpy() if gaps else np.zeros(len(series), bool)
+
+    def filled(blank: Any) -> NDArray[Any]:
+        return np.asarray((series.fill_null(blank) if gaps else series).to_numpy())
+
     if dtype == polars.Boolean:
-        return Column(name, "boolean", series.fill_null(False).to_numpy(), missing)
+        return Column(name, "boolean", filled(False), missing)
     if dtype.is_integer():
-        if dtype in {polars.Int128, getattr(polars, "UInt128", polars.Int128)}:
+        if str(dtype) in {"Int128", "UInt128"}:  # which NumPy does not have
             return column_of_cells(name, series.to_list())
-        return Column(name, "integer", series.fill_null(0).to_numpy(), missing)
+        return Column(name, "integer", filled(0), missing)
     if dtype.is_numeric():
         if dtype not in {polars.Float32, polars.Float64}:
             series = series.cast(polars.Float64)
-        numbers = series.fill_null(float("nan")).to_numpy()
+        numbers = filled(float("nan"))
         return Column(name, "real", numbers, missing | np.isnan(numbers))
     if isinstance(dtype, polars.Enum):
         codes = series.to_physical().cast(polars.Int64).fill_null(-1).to_numpy()
@@ -133,10 +138,11 @@ def arrow_column(arrow: Any, name: str, column: Any) -> Column:
     kind = column.type
     if types.is_dictionary(kind):
         return _arrow_dictionary(arrow, name, column)
-    missing = column.is_null().to_numpy()
+    gaps = column.null_count > 0
+    missing = column.is_null().to_numpy() if gaps else np.zeros(len(column), bool)
 
     def filled(blank: Any) -> NDArray[Any]:
-        whole = column.fill_null(blank) if column.null_count else column
+        whole = column.fill_null(blank) if gaps else column
         return np.asarray(whole.to_numpy())
 
     if types.is_boolean(kind):

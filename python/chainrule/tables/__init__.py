@@ -13,7 +13,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from ..errors import shown
 from ..frames import Column, Frame, frame_of, frame_of_arrays, listing
 from ..frames import quoted as show
 from .cells import NotANumber, is_number, looks_like_number, numbers, refusal
-from .csv_file import csv_lines, frame_of_csv, header_of_csv, read_csv
+from .csv_file import frame_of_csv, header_of_csv, lines_of_csv, read_csv
 from .names import COLUMN_LIMIT, Table
 from .parquet_file import (
     frame_of_parquet,
@@ -89,11 +89,12 @@ def frame(table: Any, columns: Iterable[str] | None = None) -> Frame:
 
     Notes
     -----
-    A column of a CSV file holds numbers when every cell is one; truth values when every cell is
-    true or false; text otherwise. A blank cell is missing, and in a column of numbers or truth
-    values so is NA, N/A, NaN, null or None. A column of which half or more are numbers, and others
-    are not, has no kind: using it is an error that names the first of the others. The index that
-    pandas stores in a Parquet file is left out.
+    A column of a CSV file holds numbers when every cell is one (whole numbers unless one is not, or
+    all are written with a point), truth values when every cell is true or false, and text
+    otherwise. A blank cell is missing, and in a column of numbers or truth values so is NA, N/A,
+    NaN, null or None. A column of which half or more are numbers, and others are not, has no kind:
+    using it is an error that names the first of the others. The index that pandas stores in a
+    Parquet file is left out.
     """
     if isinstance(table, Frame):
         return table
@@ -212,22 +213,22 @@ def split(m: int, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArra
     return np.sort(order[held:]), np.sort(order[:held])
 
 
-def write(path: str | os.PathLike[str], columns: Mapping[str, Any]) -> None:
-    """Write columns to a file, which takes the place of an older one when it is whole.
+def write(path: str | os.PathLike[str], table: Any) -> None:
+    """Write a table to a file, which takes the place of an older one when it is whole.
 
     Parameters
     ----------
     path : path
         Ends in .csv, .parquet or .pq (needs pyarrow).
-    columns : mapping of str to array_like, shape (m,)
-        Numbers, truth values or text, as `frame` takes them. In a CSV file a number reads back as
-        the same bits, a missing cell is empty, and text that a spreadsheet would take for a formula
-        has a ' before it.
+    table : table
+        As for `frame`, such as a dict of columns. In a CSV file a number reads back as the same
+        bits, truth values are true and false, a missing cell is empty, and text that a spreadsheet
+        would take for a formula has a ' before it.
 
     Raises
     ------
-    ValueError
-        Another suffix, or columns of different lengths.
+    TypeError, ValueError
+        Another suffix, no table, or a column that is neither numbers nor text.
     ImportError
         A Parquet file, and pyarrow is not installed.
     OSError
@@ -237,16 +238,21 @@ def write(path: str | os.PathLike[str], columns: Mapping[str, Any]) -> None:
     suffix = target.suffix.lower()
     if suffix not in {".csv", ".parquet", ".pq"}:
         raise ValueError(f"path must end in .csv, .parquet or .pq, got {shown(str(target))}")
-    content = frame_of_arrays(columns)
+    content = frame(table)
     temporary = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
         if suffix == ".csv":
             with temporary.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(f"{line}\n" for line in csv_lines(content))
+                file.writelines(f"{line}\n" for line in lines_of_csv(content))
         else:
-            write_parquet(temporary, content)
+            write_parquet(temporary, content, target)
         temporary.replace(target)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def csv_lines(table: Any) -> Iterator[str]:
+    """The lines that `write` puts into a CSV file, without their ends, first the header."""
+    return lines_of_csv(frame(table))

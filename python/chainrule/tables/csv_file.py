@@ -218,7 +218,7 @@ def frame_of_csv(path: Path, wanted: tuple[str, ...] | None) -> Frame:
     return Frame(names, [maker(name) for name in names], len(lines), str(path), lines, "line")
 
 
-def csv_lines(table: Frame) -> Iterator[str]:
+def lines_of_csv(table: Frame) -> Iterator[str]:
     """The lines of a CSV file, without their ends, first the header."""
     columns = [_written(table.column(k)) for k in range(len(table.names))]
     yield ",".join(map(_cell, table.names))

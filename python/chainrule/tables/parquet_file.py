@@ -122,12 +122,12 @@ def frame_of_parquet(path: Path, wanted: tuple[str, ...] | None) -> Frame:
     return Frame(names, [maker(name) for name in names], m, str(path), lines)
 
 
-def write_parquet(path: Path, table: Frame) -> None:
-    """Write the columns of a table."""
+def write_parquet(path: Path, table: Frame, target: Path) -> None:
+    """Write the columns of a table to `path`, which an error calls `target`."""
     try:
         arrow, parquet = map(importlib.import_module, ("pyarrow", "pyarrow.parquet"))
     except ImportError:
-        raise ImportError(_NEEDED.format(path=path, what="writing")) from None
+        raise ImportError(_NEEDED.format(path=target, what="writing")) from None
     arrays = []
     for k in range(len(table.names)):
         column = table.column(k)
