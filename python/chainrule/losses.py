@@ -94,7 +94,8 @@ class Loss:
     @property
     def formula(self) -> str:
         """The cost as it is printed."""
-        before = {"mean": f"1/({self.count}) ", "sum": "", "half_mean": f"1/(2 {self.count}) "}
+        one = f"1/({self.count}) " if " " in self.count else f"1/{self.count} "
+        before = {"mean": one, "sum": "", "half_mean": f"1/(2 {self.count}) "}
         return f"C = {before[self.reduction]}sum {self.share}"
 
     def check_outputs(self, n_L: int) -> None:
