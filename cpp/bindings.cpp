@@ -156,6 +156,14 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name,
            "activations"_a)
       .def_property_readonly(
           "theta", [](const py::object& self) { return view(self.cast<Net&>().theta, self); })
+      .def_property(
+          "dropout", [](const Net& net) { return net.dropout; },
+          [](Net& net, const std::vector<double>& rates) {
+            if (rates.size() != net.dropout.size())
+              throw std::invalid_argument("dropout: one for each layer, 0..L");
+            net.dropout = rates;
+            net.workspace.passes.reset();
+          })
       .def_property_readonly("offsets",
                              [](const Net& net) {
                                std::vector<std::pair<std::ptrdiff_t, std::ptrdiff_t>> pairs;
@@ -197,12 +205,13 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name,
       .def(py::init([](const py::object& owner, const std::string& rule, double learning_rate,
                        double momentum, double smoothing, double epsilon, double shrink,
                        double grow, double least, double most, double weight_decay,
-                       double clip_value, double clip_norm, const Objective<T>& objective) {
+                       double clip_value, double clip_norm, double l1, double l2, bool per_row,
+                       const Objective<T>& objective) {
              Net& net = owner.cast<Net&>();
              const Optimizer optimizer{
                  rule_named(rule), learning_rate, momentum, smoothing, epsilon,
                  shrink,           grow,          least,    most,      weight_decay,
-                 clip_value,       clip_norm};
+                 clip_value,       clip_norm,     l1,       l2,        per_row};
              return std::unique_ptr<Training<T>>(new Training<T>{
                  owner, net, objective, Trainer<T>(net, optimizer, &net.workspace)});
            }),
@@ -210,7 +219,8 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name,
            "smoothing"_a = 0.0, "epsilon"_a = 0.0, "shrink"_a = 0.0, "grow"_a = 0.0,
            "least"_a = 0.0, "most"_a = 0.0, "weight_decay"_a = 0.0,
            "clip_value"_a = std::numeric_limits<double>::infinity(),
-           "clip_norm"_a = std::numeric_limits<double>::infinity(), "objective"_a = Objective<T>())
+           "clip_norm"_a = std::numeric_limits<double>::infinity(), "l1"_a = 0.0, "l2"_a = 0.0,
+           "per_row"_a = false, "objective"_a = Objective<T>())
       .def_property_readonly("state",
                              [](const py::object& self) {
                                auto& trainer = self.template cast<Training<T>&>().trainer;
@@ -222,15 +232,20 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name,
       .def_property(
           "steps", [](const Training<T>& self) { return self.trainer.steps(); },
           [](Training<T>& self, std::int64_t steps) { self.trainer.set_steps(steps); })
+      .def("set_penalties",
+           [](Training<T>& self, double l1, double l2) { self.trainer.set_penalties(l1, l2); })
+      .def("set_seed", [](Training<T>& self, std::uint64_t seed) { self.trainer.set_seed(seed); })
       .def_property(
           "learning_rate", [](const Training<T>& self) { return self.trainer.learning_rate(); },
           [](Training<T>& self, double rate) { self.trainer.set_learning_rate(rate); })
       .def(
           "outputs",
-          [](const Training<T>& self, const Array<T>& X) {
+          [](Training<T>& self, const Array<T>& X) {
             expect(X, -1, self.net.n(0), "X");
             py::array_t<T> out({X.shape(0), std::ptrdiff_t{self.net.n(self.net.L())}});
-            if (X.shape(0) > 0) predict(self.net, X.data(), X.shape(0), out.mutable_data());
+            const TrainingLock<T> lock(self.net);
+            if (X.shape(0) > 0)
+              self.trainer.outputs({X.data(), nullptr, X.shape(0)}, out.mutable_data());
             return out;
           },
           py::arg("X").noconvert())

@@ -55,6 +55,7 @@ Layered<T>::Layered(const Network<T>& net, std::ptrdiff_t most_rows, int threads
       net_(net),
       kernels_(chainrule::kernels<T>()),
       parts_(threads),
+      dropped_(net.L() + 1),
       panels_(net.L() + 1),
       gradient_(net.L() + 1),
       stripes_(threads) {
@@ -80,6 +81,7 @@ Layered<T>::Layered(const Network<T>& net, std::ptrdiff_t most_rows, int threads
     delta[l].reset(checked_multiply(held_, ld[l]));
     if (is_wide(net, l))
       panels_[l].reset(checked_multiply(held_, round_up(net_.n(l), kernels_.panel)));
+    if (net_.dropout[l] > 0) dropped_[l].reset(checked_multiply(held_, ld[l]));
     if (keep == Keep::everything || needs_z(net_.f[l])) z[l].reset(checked_multiply(held_, ld[l]));
     if (most_rows > group_) gradient_[l].reset(checked_multiply(net_.n(l - 1) + 1, gradient_ld(l)));
   }
@@ -115,35 +117,44 @@ Layered<T>::Layered(const Network<T>& net, std::ptrdiff_t most_rows, int threads
 }
 
 template <class T>
-void Layered<T>::load(const Batch<T>& batch, std::ptrdiff_t from, Range rows) {
+void Layered<T>::load(const Going<T>& going, Range rows) {
+  const Batch<T>& batch = going.batch;
+  const std::ptrdiff_t from = going.from;
   const int n_0 = net_.n(0), n_Y = batch.objective->targets(net_.n(net_.L()));
   for (std::ptrdiff_t i = rows.begin; i < rows.end; ++i) {
     const std::ptrdiff_t row = batch.order != nullptr ? batch.order[from + i] : from + i;
     T* x = a[0].data() + i * ld[0];
     std::copy_n(batch.X + row * n_0, n_0, x);
     x[n_0] = 1;
-    std::copy_n(batch.Y + row * n_Y, n_Y, y_.data() + i * ld[net_.L()]);
+    if (batch.Y != nullptr) std::copy_n(batch.Y + row * n_Y, n_Y, y_.data() + i * ld[net_.L()]);
     if (batch.weight != nullptr) weight_.data()[i] = batch.weight[row];
   }
   batch.call_ahead(from + rows.begin, from + rows.end, n_0, n_Y);
 }
 
 template <class T>
-void Layered<T>::forward(Range rows) {
+void Layered<T>::forward(const Going<T>& going, Range rows) {
   const int m = static_cast<int>(rows.end - rows.begin);
   for (int l = 1; l <= net_.L(); ++l) {
-    const T* below = a[l - 1].data() + rows.begin * ld[l - 1];
+    const T* below = on(l - 1).data() + rows.begin * ld[l - 1];
     T* z_l = z[l].size() > 0 ? z[l].data() + rows.begin * ld[l] : nullptr;
     T* a_l = a[l].data() + rows.begin * ld[l];
     // (Z) z^l = a^{l-1} W^lT + b^l   (A) a^l = f(z^l)
     kernels_.forward(m, net_.n(l - 1), net_.n(l), below, ld[l - 1], weights(net_, l), net_.f[l],
                      z_l, a_l, ld[l]);
-    for (int i = 0; i < m; ++i) a_l[i * ld[l] + net_.n(l)] = 1;
+    T* const on_l = dropped_[l].size() > 0 ? dropped_[l].data() + rows.begin * ld[l] : a_l;
+    if (going.drops(net_, l))
+      kernels_.drop(drop_of(net_, l, *going.batch.drop_key, going.from + rows.begin, false), m,
+                    net_.n(l), a_l, on_l, ld[l]);
+    else if (on_l != a_l)
+      std::copy_n(a_l, m * ld[l], on_l);
+    for (int i = 0; i < m; ++i) on_l[i * ld[l] + net_.n(l)] = 1;
   }
 }
 
 template <class T>
-void Layered<T>::loss(Range rows, const Batch<T>& batch, double D, bool with_delta) {
+void Layered<T>::loss(const Going<T>& going, Range rows, bool with_delta) {
+  const Batch<T>& batch = going.batch;
   const int L = net_.L();
   const std::ptrdiff_t at = rows.begin * ld[L];
   const int count = static_cast<int>(rows.end - rows.begin);
@@ -156,7 +167,7 @@ void Layered<T>::loss(Range rows, const Batch<T>& batch, double D, bool with_del
                         y_.data() + at,
                         ld[L],
                         batch.weight != nullptr ? weight_.data() + rows.begin : nullptr,
-                        static_cast<T>(1 / D)};
+                        static_cast<T>(1 / going.D)};
   kernels_.loss(count, net_.n(L), in, delta_L, row_cost_.data() + rows.begin);
   if (with_delta && net_.f[L] != Activation::identity)
     kernels_.derive(net_.f[L], delta_L, z[L].size() > 0 ? z[L].data() + at : nullptr,
@@ -164,7 +175,7 @@ void Layered<T>::loss(Range rows, const Batch<T>& batch, double D, bool with_del
 }
 
 template <class T>
-void Layered<T>::backward(Range rows) {
+void Layered<T>::backward(const Going<T>& going, Range rows) {
   const int m = static_cast<int>(rows.end - rows.begin);
   for (int l = net_.L(); l >= 1; --l) {
     if (panels_[l].size() > 0)
@@ -177,6 +188,9 @@ void Layered<T>::backward(Range rows) {
     kernels_.backward(m, net_.n(l), net_.n(l - 1), above, ld[l], weights_back(net_, l),
                       net_.f[l - 1], z[l - 1].size() > 0 ? z[l - 1].data() + at : nullptr,
                       a[l - 1].data() + at, delta[l - 1].data() + at, ld[l - 1]);
+    if (going.drops(net_, l - 1))  // da/da before dropout
+      kernels_.drop(drop_of(net_, l - 1, *going.batch.drop_key, going.from + rows.begin, false), m,
+                    net_.n(l - 1), delta[l - 1].data() + at, delta[l - 1].data() + at, ld[l - 1]);
   }
 }
 
@@ -199,7 +213,7 @@ void Layered<T>::add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, boo
   T* scratch = scratch_.data() + rank * scratch_size_;
   for (std::ptrdiff_t i = 0; i < rows; i += kSampleSpan) {
     const int m = static_cast<int>(std::min(kSampleSpan, rows - i));
-    const T* below = a[s.l - 1].data() + i * ld[s.l - 1] + s.row;
+    const T* below = on(s.l - 1).data() + i * ld[s.l - 1] + s.row;
     const T* delta_l = delta[s.l].data() + i * ld[s.l];
     const bool onto = add || i > 0;
     T* to = onto ? span_.data() + rank * stripe_size_ : g.p;
@@ -218,16 +232,17 @@ void Layered<T>::add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, boo
 }
 
 template <class T>
-void Layered<T>::take_rows(const Team& team, const Batch<T>& batch, double D, std::ptrdiff_t from,
-                           std::ptrdiff_t rows, bool and_back) {
+void Layered<T>::take_rows(const Team& team, const Going<T>& going, std::ptrdiff_t rows,
+                           Until until) {
   team.for_each(parts_, [&](int part, int) {
     const Range mine = share(rows, kRowGrain, part, parts_);
     for (std::ptrdiff_t i = mine.begin; i < mine.end; i += block_) {
       const Range now{i, std::min(i + block_, mine.end)};
-      load(batch, from, now);
-      forward(now);
-      loss(now, batch, D, and_back);
-      if (and_back) backward(now);
+      load(going, now);
+      forward(going, now);
+      if (until == Until::outputs) continue;
+      loss(going, now, until == Until::back);
+      if (until == Until::back) backward(going, now);
     }
   });
 }
@@ -238,17 +253,28 @@ double Layered<T>::cost(const Team& team, const Batch<T>& batch) {
   double sum = 0;
   for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
     const std::ptrdiff_t rows = std::min(group_, batch.m - from);
-    take_rows(team, batch, D, from, rows, false);
+    take_rows(team, {batch, D, from}, rows, Until::loss);
     sum = add_costs(sum, row_cost_.data(), rows);
   }
   return sum / D;
 }
 
 template <class T>
+void Layered<T>::outputs(const Team& team, const Batch<T>& batch, T* out) {
+  const int L = net_.L(), n_L = net_.n(L);
+  for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
+    const std::ptrdiff_t rows = std::min(group_, batch.m - from);
+    take_rows(team, {batch, 1, from}, rows, Until::outputs);
+    for (std::ptrdiff_t i = 0; i < rows; ++i)
+      std::copy_n(a[L].data() + i * ld[L], n_L, out + (from + i) * n_L);
+  }
+}
+
+template <class T>
 std::ptrdiff_t Layered<T>::bytes() const {
   std::ptrdiff_t elements =
       y_.size() + weight_.size() + stripe_.size() + span_.size() + scratch_.size();
-  for (const auto* buffers : {&a, &z, &delta, &panels_, &gradient_})
+  for (const auto* buffers : {&a, &z, &delta, &dropped_, &panels_, &gradient_})
     for (const Buffer<T>& buffer : *buffers) elements += buffer.size();
   return elements * static_cast<std::ptrdiff_t>(sizeof(T)) +
          row_cost_.size() * static_cast<std::ptrdiff_t>(sizeof(double));

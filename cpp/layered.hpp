@@ -31,6 +31,7 @@ class Layered {
   Outcome backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
                         const Interrupted& interrupted);
   double cost(const Team& team, const Batch<T>& batch);
+  void outputs(const Team& team, const Batch<T>& batch, T* out);  // a^L, row by row
   std::ptrdiff_t bytes() const;
 
   std::vector<std::ptrdiff_t> ld;      // of a[l], z[l], delta[l]
@@ -38,12 +39,13 @@ class Layered {
 
  private:
   // A group of rows through all layers, to the loss, and back.
-  void take_rows(const Team& team, const Batch<T>& batch, double D, std::ptrdiff_t from,
-                 std::ptrdiff_t rows, bool and_back);
-  void load(const Batch<T>& batch, std::ptrdiff_t from, Range rows);
-  void forward(Range rows);
-  void loss(Range rows, const Batch<T>& batch, double D, bool with_delta);
-  void backward(Range rows);
+  enum class Until { outputs, loss, back };
+  void take_rows(const Team& team, const Going<T>& going, std::ptrdiff_t rows, Until until);
+  void load(const Going<T>& going, Range rows);
+  void forward(const Going<T>& going, Range rows);
+  void loss(const Going<T>& going, Range rows, bool with_delta);
+  void backward(const Going<T>& going, Range rows);
+  const Buffer<T>& on(int l) const { return dropped_[l].size() > 0 ? dropped_[l] : a[l]; }
   struct Block {
     T* p;
     std::ptrdiff_t ld;
@@ -54,11 +56,12 @@ class Layered {
 
   const Network<T>& net_;
   const Kernels<T>& kernels_;
-  int parts_;                      // of the rows of a group
-  std::ptrdiff_t group_;           // rows whose activations are held at once
-  std::ptrdiff_t block_;           // rows that go through all layers while they are in cache
-  std::ptrdiff_t held_ = 0;        // rows that there is room for
-  std::vector<Buffer<T>> panels_;  // delta of wide layers once more, as the gradient reads it
+  int parts_;                       // of the rows of a group
+  std::ptrdiff_t group_;            // rows whose activations are held at once
+  std::ptrdiff_t block_;            // rows that go through all layers while they are in cache
+  std::ptrdiff_t held_ = 0;         // rows that there is room for
+  std::vector<Buffer<T>> dropped_;  // what dropout leaves of a[l], which goes on upwards
+  std::vector<Buffer<T>> panels_;   // delta of wide layers once more, as the gradient reads it
   Buffer<T> y_, weight_;
   Buffer<double> row_cost_;
   // A batch that is one group needs each stripe for a moment only: then a thread has room for one,
@@ -81,7 +84,7 @@ Outcome Layered<T>::backpropagate(const Team& team, const Batch<T>& batch, const
   double sum = 0;
   for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
     const std::ptrdiff_t rows = std::min(group_, batch.m - from);
-    take_rows(team, batch, D, from, rows, true);
+    take_rows(team, {batch, D, from}, rows, Until::back);
     sum = add_costs(sum, row_cost_.data(), rows);
     if (interrupted() || !representable<T>(sum / D))
       return {std::numeric_limits<double>::infinity(), true};

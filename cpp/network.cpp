@@ -1,6 +1,7 @@
 #include "network.hpp"
 
 #include <array>
+#include <cmath>
 
 namespace chainrule {
 namespace {
@@ -49,6 +50,7 @@ Network<T>::Network(std::vector<int> widths, const std::vector<std::string>& act
   if (activations.size() + 1 != layout.n.size())
     throw std::invalid_argument("activations: one for each layer");
   for (const std::string& name : activations) f.push_back(activation_named(name));
+  dropout.assign(layout.n.size(), 0);
   theta.reset(layout.size);
 }
 
@@ -57,6 +59,29 @@ double Network<T>::flops(std::ptrdiff_t m) const {
   double products = 0;
   for (int l = 1; l <= L(); ++l) products += static_cast<double>(n(l - 1)) * n(l);
   return 2 * products * static_cast<double>(m);
+}
+
+template <class T>
+Drop<T> drop_of(const Network<T>& net, int l, std::uint64_t key, std::ptrdiff_t first,
+                bool columns) {
+  constexpr double kBounds = 1 << 24;
+  // Odd numbers far from each other: places of one layer do not meet.
+  constexpr std::uint32_t kSample = 0x9e3779b1U, kUnit = 0x85ebca6bU;
+  const double bound = std::nearbyint(net.dropout[l] * kBounds);
+  const std::uint64_t own = key + static_cast<std::uint64_t>(l) * 0x9e3779b97f4a7c15U;
+  const std::uint32_t sample = static_cast<std::uint32_t>(first) * kSample;
+  Drop<T> how{{static_cast<std::uint32_t>(own), static_cast<std::uint32_t>(own >> 32)},
+              static_cast<std::int32_t>(bound),
+              static_cast<T>(1 / (1 - bound / kBounds)),
+              sample,
+              kSample,
+              0,
+              kUnit};
+  if (columns) {
+    std::swap(how.row, how.col);
+    std::swap(how.row_step, how.col_step);
+  }
+  return how;
 }
 
 double add_costs(double sum, const double* row_cost, std::ptrdiff_t rows) {
@@ -114,11 +139,13 @@ Fused<T>::Fused(const Network<T>& net, std::ptrdiff_t most_rows, int threads, bo
   };
   const auto furnish = [&](Desk& desk) {
     desk.a.assign(L + 1, nullptr);
-    desk.z = desk.delta = desk.a;
+    desk.z = desk.delta = desk.on = desk.a;
     for (int l = 0; l <= L; ++l) {
       desk.a[l] = place((net.n(l) + 1) * ld_);
       if (l > 0 && with_gradient && needs_z(net.f[l])) desk.z[l] = place(net.n(l) * ld_);
       if (l > 0 && with_gradient) desk.delta[l] = place(net.n(l) * ld_);
+      desk.on[l] = desk.a[l];
+      if (with_gradient && net.dropout[l] > 0) desk.on[l] = place((net.n(l) + 1) * ld_);
     }
     desk.y = place(net.n(L) * ld_);
     desk.weight = place(ld_);
@@ -132,7 +159,7 @@ Fused<T>::Fused(const Network<T>& net, std::ptrdiff_t most_rows, int threads, bo
   for (Desk& desk : desks_) {
     furnish(desk);
     for (int l = 0; l <= L; ++l)  // the constant 1 whose weight is b
-      std::fill_n(desk.a[l] + net.n(l) * ld_, ld_, T(1));
+      std::fill_n(desk.on[l] + net.n(l) * ld_, ld_, T(1));
   }
   if (!with_gradient) return;
   const std::ptrdiff_t slots = blocks_of(std::min(round_, most_rows), unit_);
@@ -147,10 +174,11 @@ std::ptrdiff_t Fused<T>::bytes() const {
 }
 
 template <class T>
-void Fused<T>::load(const Desk& desk, const Batch<T>& batch, std::ptrdiff_t from, Range samples) {
+void Fused<T>::load(const Desk& desk, const Going<T>& going, Range samples) {
+  const Batch<T>& batch = going.batch;
   const int n_0 = net_.n(0), count = static_cast<int>(samples.size());
   const int n_Y = batch.objective->targets(net_.n(net_.L()));
-  const std::ptrdiff_t first = from + samples.begin;
+  const std::ptrdiff_t first = going.from + samples.begin;
   const bool ordered = batch.order != nullptr;
   const auto gather = [&](T* to, const T* rows, int n) {
     kernels_.gather(to + samples.begin, ld_, ordered ? rows : rows + first * n,
@@ -163,19 +191,28 @@ void Fused<T>::load(const Desk& desk, const Batch<T>& batch, std::ptrdiff_t from
 }
 
 template <class T>
-void Fused<T>::forward(const Desk& desk, Range samples) {
+void Fused<T>::forward(const Desk& desk, const Going<T>& going, Range samples) {
+  const int count = static_cast<int>(samples.size());
   for (int l = 1; l <= net_.L(); ++l) {
     T* const z_l = desk.z[l] != nullptr ? desk.z[l] + samples.begin : nullptr;
     // (Z) z^l = W^l a^{l-1} + b^l   (A) a^l = f(z^l)
-    kernels_.forward_columns(net_.n(l), net_.n(l - 1), static_cast<int>(samples.size()), net_.W(l),
-                             desk.a[l - 1] + samples.begin, ld_, net_.f[l], z_l,
+    kernels_.forward_columns(net_.n(l), net_.n(l - 1), count, net_.W(l),
+                             desk.on[l - 1] + samples.begin, ld_, net_.f[l], z_l,
                              desk.a[l] + samples.begin, ld_);
+    if (going.drops(net_, l))
+      kernels_.drop(drop_of(net_, l, *going.batch.drop_key, going.from + samples.begin, true),
+                    net_.n(l), count, desk.a[l] + samples.begin, desk.on[l] + samples.begin, ld_);
+    else if (desk.on[l] != desk.a[l])
+      for (std::ptrdiff_t j = 0; j < net_.n(l); ++j)
+        std::copy_n(desk.a[l] + j * ld_ + samples.begin, count,
+                    desk.on[l] + j * ld_ + samples.begin);
   }
 }
 
 template <class T>
-void Fused<T>::loss(const Desk& desk, Range samples, const Batch<T>& batch, double D,
-                    bool with_delta, double* row_cost) {
+void Fused<T>::loss(const Desk& desk, const Going<T>& going, Range samples, bool with_delta,
+                    double* row_cost) {
+  const Batch<T>& batch = going.batch;
   const int L = net_.L(), n_L = net_.n(L), count = static_cast<int>(samples.size());
   const Objective<T>& objective = *batch.objective;
   const T* const a_L = desk.a[L] + samples.begin;
@@ -187,7 +224,7 @@ void Fused<T>::loss(const Desk& desk, Range samples, const Batch<T>& batch, doub
                         desk.y + samples.begin,
                         ld_,
                         batch.weight != nullptr ? desk.weight + samples.begin : nullptr,
-                        static_cast<T>(1 / D)};
+                        static_cast<T>(1 / going.D)};
   kernels_.loss_columns(n_L, count, in, delta_L, row_cost);
   if (!with_delta || net_.f[L] == Activation::identity) return;
   const T* const z_L = desk.z[L] != nullptr ? desk.z[L] + samples.begin : nullptr;
@@ -197,7 +234,7 @@ void Fused<T>::loss(const Desk& desk, Range samples, const Batch<T>& batch, doub
 }
 
 template <class T>
-void Fused<T>::backward(const Desk& desk, Range samples) {
+void Fused<T>::backward(const Desk& desk, const Going<T>& going, Range samples) {
   const std::ptrdiff_t panel = kernels_.panel;
   for (int l = net_.L(); l > 1; --l) {
     const T* const z_below = desk.z[l - 1] != nullptr ? desk.z[l - 1] + samples.begin : nullptr;
@@ -206,6 +243,10 @@ void Fused<T>::backward(const Desk& desk, Range samples) {
                       net_.n(l), Right<T>{desk.delta[l] + samples.begin, ld_, panel}, net_.f[l - 1],
                       z_below, desk.a[l - 1] + samples.begin, desk.delta[l - 1] + samples.begin,
                       ld_);
+    if (going.drops(net_, l - 1))  // da/da before dropout
+      kernels_.drop(drop_of(net_, l - 1, *going.batch.drop_key, going.from + samples.begin, true),
+                    net_.n(l - 1), static_cast<int>(samples.size()),
+                    desk.delta[l - 1] + samples.begin, desk.delta[l - 1] + samples.begin, ld_);
   }
 }
 
@@ -218,15 +259,14 @@ void Fused<T>::gradient(const Desk& desk, int samples, int part, int parts, T* g
     if (mine.size() == 0) continue;
     // (BP4) dW^l = delta^l a^{l-1}T   (BP3) db^l = delta^l 1: the row of ones in a
     kernels_.gradient_columns(static_cast<int>(mine.size()), static_cast<int>(n_out), samples,
-                              desk.a[l - 1] + mine.begin * ld_, desk.delta[l], ld_,
+                              desk.on[l - 1] + mine.begin * ld_, desk.delta[l], ld_,
                               g + net_.layout.W(l) + mine.begin * n_out, scratch);
   }
 }
 
 // Slots of gradients, each member filling some of them alone.
 template <class T>
-void Fused<T>::spans_alone(const Team& team, const Batch<T>& batch, double D, std::ptrdiff_t from,
-                           std::ptrdiff_t rows) {
+void Fused<T>::spans_alone(const Team& team, const Going<T>& going, std::ptrdiff_t rows) {
   const int units = static_cast<int>(blocks_of(rows, unit_));
   team.for_each(units, [&](int unit, int rank) {
     const Desk& desk = desks_[rank];
@@ -234,10 +274,11 @@ void Fused<T>::spans_alone(const Team& team, const Batch<T>& batch, double D, st
     const std::ptrdiff_t end = std::min((unit + 1) * unit_, rows);
     for (std::ptrdiff_t i = unit * unit_; i < end; i += kSampleBlock) {
       const Range all{0, std::min(kSampleBlock, end - i)};
-      load(desk, batch, from + i, all);
-      forward(desk, all);
-      loss(desk, all, batch, D, true, row_cost_.data() + i);
-      backward(desk, all);
+      const Going<T> block{going.batch, going.D, going.from + i};
+      load(desk, block, all);
+      forward(desk, block, all);
+      loss(desk, block, all, true, row_cost_.data() + i);
+      backward(desk, block, all);
       const bool first = i == unit * unit_;
       T* const g = first ? slot : desk.block_sum;
       gradient(desk, static_cast<int>(all.size()), 0, 1, g, desk.scratch);
@@ -248,19 +289,19 @@ void Fused<T>::spans_alone(const Team& team, const Batch<T>& batch, double D, st
 
 // One slot; the members share the samples of a block, then the rows of its gradient.
 template <class T>
-void Fused<T>::spans_together(const Team& team, const Batch<T>& batch, double D,
-                              std::ptrdiff_t from, std::ptrdiff_t rows) {
+void Fused<T>::spans_together(const Team& team, const Going<T>& going, std::ptrdiff_t rows) {
   const Desk& desk = desks_[0];
   const int parts = team.size();
   for (std::ptrdiff_t i = 0; i < rows; i += kSampleBlock) {
     const std::ptrdiff_t count = std::min(kSampleBlock, rows - i);
+    const Going<T> block{going.batch, going.D, going.from + i};
     team.for_each(parts, [&](int part, int) {
       const Range mine = share(count, kernels_.panel, part, parts);
       if (mine.size() == 0) return;
-      load(desk, batch, from + i, mine);
-      forward(desk, mine);
-      loss(desk, mine, batch, D, true, row_cost_.data() + i + mine.begin);
-      backward(desk, mine);
+      load(desk, block, mine);
+      forward(desk, block, mine);
+      loss(desk, block, mine, true, row_cost_.data() + i + mine.begin);
+      backward(desk, block, mine);
     });
     T* const g = i == 0 ? slots_.data() : desk.block_sum;
     team.for_each(parts, [&](int part, int rank) {
@@ -297,9 +338,10 @@ double Fused<T>::cost(const Team& team, const Batch<T>& batch) {
     members.for_each(blocks, [&](int block, int rank) {
       const std::ptrdiff_t i = block * kSampleBlock;
       const Range all{0, std::min(kSampleBlock, rows - i)};
-      load(desks_[rank], batch, from + i, all);
-      forward(desks_[rank], all);
-      loss(desks_[rank], all, batch, D, false, row_cost_.data() + i);
+      const Going<T> going{batch, D, from + i};
+      load(desks_[rank], going, all);
+      forward(desks_[rank], going, all);
+      loss(desks_[rank], going, all, false, row_cost_.data() + i);
     });
     sum = add_costs(sum, row_cost_.data(), rows);
   }
@@ -307,14 +349,16 @@ double Fused<T>::cost(const Team& team, const Batch<T>& batch) {
 }
 
 template <class T>
-void Fused<T>::predict(const Team& team, const T* X, std::ptrdiff_t m, T* out) {
-  const int n_L = net_.n(net_.L()), blocks = static_cast<int>(blocks_of(m, kSampleBlock));
-  team.for_each(blocks, [&](int block, int rank) {
+void Fused<T>::outputs(const Team& team, const Batch<T>& batch, T* out) {
+  const int n_L = net_.n(net_.L()), blocks = static_cast<int>(blocks_of(batch.m, kSampleBlock));
+  const Team members = together_ ? Team() : team;  // for each a desk
+  members.for_each(blocks, [&](int block, int rank) {
     const Desk& desk = desks_[rank];
     const std::ptrdiff_t i = block * kSampleBlock;
-    const Range all{0, std::min(kSampleBlock, m - i)};
-    load(desk, {X, nullptr, nullptr, m, m}, i, all);
-    forward(desk, all);
+    const Range all{0, std::min(kSampleBlock, batch.m - i)};
+    const Going<T> going{batch, 1, i};
+    load(desk, going, all);
+    forward(desk, going, all);
     kernels_.scatter(out + i * n_L, desk.a[net_.L()], ld_, n_L, static_cast<int>(all.size()));
   });
 }
@@ -323,5 +367,7 @@ template struct Network<float>;
 template struct Network<double>;
 template class Fused<float>;
 template class Fused<double>;
+template Drop<float> drop_of(const Network<float>&, int, std::uint64_t, std::ptrdiff_t, bool);
+template Drop<double> drop_of(const Network<double>&, int, std::uint64_t, std::ptrdiff_t, bool);
 
 }  // namespace chainrule

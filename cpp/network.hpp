@@ -25,7 +25,8 @@ bool needs_z(Activation f);  // for f'
 template <class T>
 struct Network {
   Layout layout;
-  std::vector<Activation> f;  // f[l], l = 1..L
+  std::vector<Activation> f;    // f[l], l = 1..L
+  std::vector<double> dropout;  // dropout[l]: the part of a^l that a training step drops
   Buffer<T> theta;
 
   Network(std::vector<int> widths, const std::vector<std::string>& activations);
@@ -33,6 +34,9 @@ struct Network {
   int n(int l) const { return layout.n[l]; }
   T* W(int l) { return theta.data() + layout.W(l); }
   const T* W(int l) const { return theta.data() + layout.W(l); }
+  bool drops() const {
+    return std::any_of(dropout.begin(), dropout.end(), [](double p) { return p > 0; });
+  }
   int widest() const { return *std::max_element(layout.n.begin() + 1, layout.n.end()); }
   double flops(std::ptrdiff_t m) const;  // of one forward pass over m rows
 };
@@ -49,6 +53,7 @@ struct Batch {
   std::ptrdiff_t ordered = 0;  // entries of order, those of later batches included
   const T* weight = nullptr;   // of the samples; null: all 1
   const Objective<T>* objective = &Objective<T>::squares();
+  const std::uint64_t* drop_key = nullptr;  // of this step's dropout; null: none
 
   double weights() const;  // their sum
   // Calls the rows into cache whose turn comes one batch later, rows `from` to `to` from now.
@@ -95,6 +100,24 @@ bool representable(double cost) {
   return std::abs(cost) <= static_cast<double>(std::numeric_limits<T>::max());
 }
 
+// What of a^l is dropped: `columns` says whether samples are columns, `first` is the first sample's
+// place in the batch.
+template <class T>
+Drop<T> drop_of(const Network<T>& net, int l, std::uint64_t key, std::ptrdiff_t first,
+                bool columns);
+
+// Rows of a batch, from row `from` on, on their way through a network.
+template <class T>
+struct Going {
+  const Batch<T>& batch;
+  double D;  // of the cost
+  std::ptrdiff_t from = 0;
+
+  bool drops(const Network<T>& net, int l) const {
+    return batch.drop_key != nullptr && net.dropout[l] > 0;
+  }
+};
+
 struct Outcome {
   double cost;   // infinite when stopped
   bool stopped;  // by the caller, or by a cost that is not representable
@@ -122,26 +145,25 @@ class Fused {
   Outcome backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
                         const Interrupted& interrupted);
   double cost(const Team& team, const Batch<T>& batch);
-  void predict(const Team& team, const T* X, std::ptrdiff_t m, T* out);
-  std::ptrdiff_t bytes() const;  // of all buffers
+  void outputs(const Team& team, const Batch<T>& batch, T* out);  // a^L, row by row
+  std::ptrdiff_t bytes() const;                                   // of all buffers
 
  private:
   struct Desk {
     std::vector<T*> a, z, delta;  // (n_l, samples); a[l] with a row of ones, a[0] = X
+    std::vector<T*> on;           // a[l], or what dropout leaves of it: what goes on upwards
     T *y, *weight;
     T* block_sum;  // the gradient of one block
     T* scratch;
   };
-  void load(const Desk& desk, const Batch<T>& batch, std::ptrdiff_t from, Range samples);
-  void forward(const Desk& desk, Range samples);
-  void loss(const Desk& desk, Range samples, const Batch<T>& batch, double D, bool with_delta,
+  void load(const Desk& desk, const Going<T>& going, Range samples);
+  void forward(const Desk& desk, const Going<T>& going, Range samples);
+  void loss(const Desk& desk, const Going<T>& going, Range samples, bool with_delta,
             double* row_cost);
-  void backward(const Desk& desk, Range samples);
+  void backward(const Desk& desk, const Going<T>& going, Range samples);
   void gradient(const Desk& desk, int samples, int part, int parts, T* g, T* scratch);
-  void spans_alone(const Team& team, const Batch<T>& batch, double D, std::ptrdiff_t from,
-                   std::ptrdiff_t rows);
-  void spans_together(const Team& team, const Batch<T>& batch, double D, std::ptrdiff_t from,
-                      std::ptrdiff_t rows);
+  void spans_alone(const Team& team, const Going<T>& going, std::ptrdiff_t rows);
+  void spans_together(const Team& team, const Going<T>& going, std::ptrdiff_t rows);
   void add_slots(std::ptrdiff_t rows, bool first, Range theta);
 
   const Network<T>& net_;
@@ -169,9 +191,9 @@ Outcome Fused<T>::backpropagate(const Team& team, const Batch<T>& batch, const F
   for (std::ptrdiff_t from = 0; from < batch.m; from += round_) {
     const std::ptrdiff_t rows = std::min(round_, batch.m - from);
     if (together_)
-      spans_together(team, batch, D, from, rows);
+      spans_together(team, {batch, D, from}, rows);
     else
-      spans_alone(team, batch, D, from, rows);
+      spans_alone(team, {batch, D, from}, rows);
     sum = add_costs(sum, row_cost_.data(), rows);
     if (interrupted() || !representable<T>(sum / D))
       return {std::numeric_limits<double>::infinity(), true};

@@ -40,8 +40,9 @@ Loss loss_named(const std::string& name) {
 Reduction reduction_named(const std::string& name) {
   if (name == "mean") return Reduction::mean;
   if (name == "half_mean") return Reduction::half_mean;
+  if (name == "mean_rows") return Reduction::mean_rows;
   if (name == "sum") return Reduction::sum;
-  throw std::invalid_argument("reduction: mean, half_mean, sum; got " + name);
+  throw std::invalid_argument("reduction: mean, half_mean, mean_rows, sum; got " + name);
 }
 
 template <class T>
@@ -72,6 +73,7 @@ template <class T>
 double Objective<T>::divisor(double weight, int n_L) const {
   const double elements = per(loss) == LossPer::row ? weight : weight * targets(n_L);
   if (reduction == Reduction::sum || !(elements > 0)) return 1;
+  if (reduction == Reduction::mean_rows) return weight;
   return reduction == Reduction::half_mean ? 2 * elements : elements;
 }
 

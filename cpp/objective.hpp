@@ -10,8 +10,9 @@ namespace chainrule {
 
 Loss loss_named(const std::string& name);  // std::invalid_argument lists the names
 
-// What the sum of all shares of the cost is divided by: the number of elements, twice that, or 1.
-enum class Reduction : int { mean, half_mean, sum };
+// What the sum of all shares of the cost is divided by: the number of shares, twice that, the
+// number of samples, or 1.
+enum class Reduction : int { mean, half_mean, mean_rows, sum };
 Reduction reduction_named(const std::string& name);
 
 template <class T>

@@ -100,7 +100,7 @@ void predict(const Network<T>& net, const T* X, std::ptrdiff_t m, T* out) {
   const int threads = worthwhile_threads(net.flops(m), 0);
   parallel(threads, [&](const Team& team) {
     if (predicts_columns(net, m))
-      Fused<T>(net, m, threads, false).predict(team, X, m, out);
+      Fused<T>(net, m, threads, false).outputs(team, {X, nullptr, nullptr, m, m}, out);
     else
       predict_layered(team, net, X, m, out);
   });

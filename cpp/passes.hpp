@@ -38,6 +38,9 @@ class Passes {
   double cost(const Team& team, const Batch<T>& batch) {
     return fused_ ? fused_->cost(team, batch) : layered_->cost(team, batch);
   }
+  void outputs(const Team& team, const Batch<T>& batch, T* out) {
+    fused_ ? fused_->outputs(team, batch, out) : layered_->outputs(team, batch, out);
+  }
   std::ptrdiff_t bytes() const { return fused_ ? fused_->bytes() : layered_->bytes(); }
   const char* way() const { return fused_ ? "fused" : "layered"; }
   const char* isa() const { return isa_; }

@@ -118,7 +118,7 @@ Passes<T>& Trainer<T>::passes(std::ptrdiff_t batch_rows) {
 }
 
 template <class T>
-Update<T> Trainer<T>::update(double scale) const {
+Update<T> Trainer<T>::update(double scale, double share) const {
   const Optimizer& o = optimizer_;
   const bool corrects = o.rule == Rule::adam || o.rule == Rule::adamw;
   const auto t = static_cast<double>(steps_ + 1);
@@ -138,7 +138,9 @@ Update<T> Trainer<T>::update(double scale) const {
           of(o.least),
           of(o.most),
           of(scale),
-          of(o.clip_value)};
+          of(o.clip_value),
+          of(share * o.l1),
+          of(share * o.l2)};
 }
 
 template <class T>
@@ -149,29 +151,93 @@ void Trainer<T>::descend(const Update<T>& update, std::ptrdiff_t at, const T* g,
     theta_finite_ = false;
 }
 
-// The length of a gradient, in blocks in order: the same for any number of threads.
+// Penalties are for weights, not for biases.
 template <class T>
-double norm(const T* g, std::ptrdiff_t n) {
-  double sum = 0;
-  for (std::ptrdiff_t from = 0; from < n; from += kSampleBlock) {
-    double block = 0;
-    for (std::ptrdiff_t i = from; i < std::min(n, from + kSampleBlock); ++i)
-      block += static_cast<double>(g[i]) * static_cast<double>(g[i]);
-    sum += block;
+void Trainer<T>::descend_penalised(double share, std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
+  const Update<T> of_weights = update(1, share), of_biases = update(1, 0);
+  const std::ptrdiff_t end = at + n;
+  for (int l = 1; l <= net_.L(); ++l) {
+    const std::ptrdiff_t W = net_.layout.W(l), b = net_.layout.b(l), next = b + net_.n(l);
+    const Range w{std::max(at, W), std::min(end, b)}, v{std::max(at, b), std::min(end, next)};
+    if (w.size() > 0) descend(of_weights, w.begin, g + (w.begin - at), w.size());
+    if (v.size() > 0) descend(of_biases, v.begin, g + (v.begin - at), v.size());
   }
-  return std::sqrt(sum);
+}
+
+template <class T>
+typename Trainer<T>::Sums Trainer<T>::sums(const Team& team, const T* x, bool weights_alone) {
+  constexpr std::ptrdiff_t kBlock = 4096;
+  Buffer<double>& partial = space_.partial;
+  if (partial.size() == 0) partial.reset(2 * (blocks_of(net_.layout.size, kBlock) + net_.L()));
+  const Team members = net_.layout.size < kShareTheta ? Team() : team;
+  std::ptrdiff_t used = 0;
+  for (int l = 1; l <= net_.L(); ++l) {
+    const std::ptrdiff_t begin = net_.layout.W(l),
+                         end = net_.layout.b(l) + (weights_alone ? 0 : net_.n(l));
+    const int blocks = static_cast<int>(blocks_of(end - begin, kBlock));
+    members.for_each(blocks, [&](int block, int) {
+      const std::ptrdiff_t from = begin + block * kBlock;
+      double* const to = partial.data() + 2 * (used + block);
+      kernels<T>().sums(x + from, std::min(kBlock, end - from), to, to + 1);
+    });
+    used += blocks;
+  }
+  Sums total{0, 0};
+  for (std::ptrdiff_t i = 0; i < used; ++i) {
+    total.absolute += partial[2 * i];
+    total.squares += partial[2 * i + 1];
+  }
+  return total;
+}
+
+template <class T>
+double Trainer<T>::penalty(const Team& team) {
+  const Sums w = sums(team, net_.theta.data(), true);
+  return optimizer_.l1 * w.absolute + optimizer_.l2 / 2 * w.squares;
+}
+
+// To the gradient, what update() would add to it.
+template <class T>
+void Trainer<T>::add_penalties(const Team& team, double share, T* g) const {
+  const T l1 = static_cast<T>(share * optimizer_.l1), l2 = static_cast<T>(share * optimizer_.l2);
+  const T* const theta = net_.theta.data();
+  const int parts = net_.layout.size < kShareTheta ? 1 : team.size();
+  team.for_each(parts, [&](int part, int) {
+    for (int l = 1; l <= net_.L(); ++l) {
+      const std::ptrdiff_t W = net_.layout.W(l);
+      const Range mine = chainrule::share(net_.layout.b(l) - W, kThetaGrain, part, parts);
+      for (std::ptrdiff_t i = W + mine.begin; i < W + mine.end; ++i) {
+        const T sign = theta[i] > 0 ? T(1) : theta[i] < 0 ? T(-1) : T(0);
+        g[i] = std::fma(l1, sign, std::fma(l2, theta[i], g[i]));
+      }
+    }
+  });
+}
+
+template <class T>
+std::uint64_t Trainer<T>::drop_key() const {
+  constexpr std::uint64_t kStream = 0xd0;  // apart from those of weights and orders
+  return random_bits(seed_ ^ mix(kStream), kStream, static_cast<std::uint64_t>(steps_));
 }
 
 template <class T>
 template <class Interrupted>
-Outcome Trainer<T>::one_step(const Team& team, Passes<T>& passes, const Batch<T>& batch,
+Outcome Trainer<T>::one_step(const Team& team, Passes<T>& passes, const Batch<T>& rows,
                              const Interrupted& interrupted) {
+  Batch<T> batch = rows;
+  const std::uint64_t key = drop_key();
+  if (net_.drops()) batch.drop_key = &key;
+  const bool penalised = optimizer_.penalises();
+  const double share_of_penalties = optimizer_.per_row ? 1 / std::max(batch.weights(), 1e-300) : 1;
+  const double extra = penalised ? share_of_penalties * penalty(team) : 0;
   Outcome outcome{};
   if (std::isinf(optimizer_.clip_norm)) {  // each piece of the gradient is used as it comes
-    const Update<T> now = update();
+    const Update<T> now = update(1, 0);
     outcome = passes.backpropagate(
         team, batch,
-        [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) { descend(now, at, g, n); },
+        [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
+          penalised ? descend_penalised(share_of_penalties, at, g, n) : descend(now, at, g, n);
+        },
         interrupted);
   } else {
     Buffer<T>& whole = space_.gradient;
@@ -183,9 +249,10 @@ Outcome Trainer<T>::one_step(const Team& team, Passes<T>& passes, const Batch<T>
         },
         interrupted);
     if (!outcome.stopped) {
-      const double length = norm(whole.data(), whole.size());
+      if (penalised) add_penalties(team, share_of_penalties, whole.data());
+      const double length = std::sqrt(sums(team, whole.data(), false).squares);
       const Update<T> now =
-          update(length > optimizer_.clip_norm ? optimizer_.clip_norm / length : 1.0);
+          update(length > optimizer_.clip_norm ? optimizer_.clip_norm / length : 1.0, 0);
       const int parts = whole.size() < kShareTheta ? 1 : team.size();
       team.for_each(parts, [&](int part, int) {
         const Range mine = share(whole.size(), kThetaGrain, part, parts);
@@ -194,7 +261,17 @@ Outcome Trainer<T>::one_step(const Team& team, Passes<T>& passes, const Batch<T>
     }
   }
   if (!outcome.stopped) ++steps_;
+  outcome.cost += extra;
   return outcome;
+}
+
+template <class T>
+void Trainer<T>::outputs(const Data<T>& data, T* out) {
+  Passes<T>& passes = this->passes(data.m);
+  const std::uint64_t key = drop_key();
+  Batch<T> batch = data.as_batch();
+  if (net_.drops()) batch.drop_key = &key;
+  parallel(space_.threads, [&](const Team& team) { passes.outputs(team, batch, out); });
 }
 
 template <class T>
@@ -232,6 +309,7 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
   for (int k = 0; k < states; ++k)
     if (start_state[k].size() == 0) start_state[k].reset(net_.layout.size);
   std::int64_t start_steps = steps_;
+  seed_ = plan.seed;
   rates_ = plan.rates != nullptr ? plan.rates - steps_ : nullptr;
   Report report;
 

@@ -30,8 +30,11 @@ struct Optimizer {
   double weight_decay = 0;
   double clip_value = std::numeric_limits<double>::infinity();  // of each slope
   double clip_norm = std::numeric_limits<double>::infinity();   // of the whole gradient
+  double l1 = 0, l2 = 0;  // the cost has l1 sum |w| + l2 / 2 sum w^2 over all weights, not biases
+  bool per_row = false;   // both divided by the number of rows of the batch, or their weights
 
   int states() const;
+  bool penalises() const { return l1 != 0 || l2 != 0; }
 };
 Rule rule_named(const std::string& name);  // std::invalid_argument lists the names
 Optimizer sgd(double learning_rate, double momentum);
@@ -67,7 +70,8 @@ struct Workspace {
   std::ptrdiff_t rows = 0;
   int threads = 0;
   Buffer<T> start_theta, start_state[kMostStates];
-  Buffer<T> gradient;  // all of it, where its norm is wanted
+  Buffer<T> gradient;      // all of it, where its norm is wanted
+  Buffer<double> partial;  // sums of blocks of theta
 };
 
 template <class T>
@@ -80,6 +84,8 @@ class Trainer {
 
   // One update on one batch; the cost before it. Not finite: nothing was changed.
   double step(const Data<T>& batch);
+  // The outputs that the next step has, dropout included.
+  void outputs(const Data<T>& batch, T* out);
   Report fit(const Data<T>& data, const Data<T>& validation, const Plan& plan,
              const Observer& observer);
   // Bytes that a fit of m rows holds beside theta, the optimiser's state, and the costs it reports.
@@ -91,11 +97,26 @@ class Trainer {
   void set_steps(std::int64_t steps) { steps_ = steps; }
   double learning_rate() const { return optimizer_.learning_rate; }
   void set_learning_rate(double rate) { optimizer_.learning_rate = rate; }
+  void set_penalties(double l1, double l2) {
+    optimizer_.l1 = l1;
+    optimizer_.l2 = l2;
+  }
+  void set_seed(std::uint64_t seed) { seed_ = seed; }  // of dropout
 
  private:
   Passes<T>& passes(std::ptrdiff_t batch_rows);
-  Update<T> update(double scale = 1) const;  // the numbers of the step to come
+  // The numbers of the step to come, with `share` of the penalties.
+  Update<T> update(double scale, double share) const;
+  void descend_penalised(double share, std::ptrdiff_t at, const T* g, std::ptrdiff_t n);
   void descend(const Update<T>& update, std::ptrdiff_t at, const T* g, std::ptrdiff_t n);
+  // Sums over x in blocks, added in order: over the weights alone, or all of theta.
+  struct Sums {
+    double absolute, squares;
+  };
+  Sums sums(const Team& team, const T* x, bool weights_alone);
+  double penalty(const Team& team);
+  void add_penalties(const Team& team, double share, T* g) const;
+  std::uint64_t drop_key() const;
   // One pass and one step of it; theta_finite_ tells whether all of theta is finite still.
   template <class Interrupted>
   Outcome one_step(const Team& team, Passes<T>& passes, const Batch<T>& batch,
@@ -105,6 +126,7 @@ class Trainer {
   Optimizer optimizer_;
   Buffer<T> state_[kMostStates];
   std::int64_t steps_ = 0;
+  std::uint64_t seed_ = 0;
   const double* rates_ =
       nullptr;  // while a fit with a plan of them runs: that of step s is rates_[s]
   Workspace<T> own_;

@@ -123,7 +123,8 @@ def test_one_of():
 
 
 def test_losses():
-    assert list(LOSSES) == ["mse"]
+    assert list(LOSSES) == [loss.name for loss in LOSSES.values()]
+    assert {"mse", "mae", "cross_entropy"} < set(LOSSES)
     assert LOSSES["mse"] == cr.MSE("mean")
 
 

@@ -51,6 +51,8 @@ def test_public_names():
         *("Dense", "DivergedError", "Explanation", "FormatError", "Gradient", "GradientCheck"),
         *("History", "MSE", "Network", "Neuron", "SGD", "Scaling", "Trace", "Trainer"),
         *("Adam", "AdamW", "RMSprop", "Rprop"),
+        *("MAE", "Huber", "LogCosh", "Quantile", "Poisson", "GaussianNLL", "CustomLoss"),
+        *("BinaryCrossEntropy", "CrossEntropy"),
         *("Cosine", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"),
         "EarlyStopping",
         *("__version__", "get_num_threads"),
@@ -72,7 +74,7 @@ def test_public_signatures():
     assert names(cr.Network.predict) == ["self", "X", "out"]
     assert names(cr.Network.__call__) == ["self", "X"]
     for method in (cr.Network.cost, cr.Network.gradient, cr.Network.trace):
-        assert names(method) == ["self", "X", "Y", "loss"]
+        assert names(method) == ["self", "X", "Y", "loss", "sample_weight"]
     fit = inspect.signature(cr.Network.fit).parameters
     assert {name: p.default for name, p in fit.items() if name not in {"self", "X", "Y"}} == {
         "epochs": 100,
@@ -86,9 +88,12 @@ def test_public_signatures():
         "progress": False,
         "validation_split": None,
         "early_stopping": None,
+        "sample_weight": None,
+        "l1": 0.0,
+        "l2": 0.0,
     }
-    assert names(cr.Trainer) == ["net", "optimizer", "loss"]
-    assert names(cr.Trainer.step) == ["self", "X", "Y"]
+    assert names(cr.Trainer) == ["net", "optimizer", "loss", "l1", "l2", "per_row", "seed"]
+    assert names(cr.Trainer.step) == ["self", "X", "Y", "sample_weight"]
     assert names(cr.gradcheck)[:4] == ["net", "X", "Y", "loss"]
 
 

@@ -496,7 +496,7 @@ def test_a_batch_may_be_larger_than_the_data(dtype):
         ({"callbacks": None}, TypeError, "callbacks must be a sequence"),
         ({"callbacks": [print, 3]}, TypeError, r"callbacks\[1\] must be callable"),
         ({"validation_data": np.ones((2, 3))}, TypeError, r"validation_data must be a tuple"),
-        ({"validation_data": (1, 2, 3)}, TypeError, r"validation_data must be a tuple"),
+        ({"validation_data": (1, 2, 3, 4)}, TypeError, r"validation_data must be a tuple"),
         (
             {"validation_data": (np.ones((2, 2)), np.ones((2, 2)))},
             ValueError,

@@ -18,6 +18,7 @@ namespace {
 #include "simd.inl"
 // which all of these stand on:
 #include "activation.inl"
+#include "dropout.inl"
 #include "gemm.inl"
 #include "loss.inl"
 #include "optimizer.inl"
@@ -44,6 +45,8 @@ constexpr Kernels<T> kTable = {
     loss<T>,
     loss_columns<T>,
     add<T>,
+    drop<T>,
+    sums<T>,
     update<T>,
     fma_peak<T>,
 };

@@ -97,6 +97,7 @@ struct Update {
   T shrink, grow;    // of rprop: eta-, eta+
   T least, most;     // of rprop: bounds of a step
   T scale, clip;     // the slope is multiplied by the one, then cut at +- the other
+  T l1, l2;          // before that: slope + l2 theta + l1 sign(theta)
 };
 
 // Every buffer that a kernel writes has rows padded to kPad bytes and may be written there.
@@ -111,6 +112,15 @@ struct Right {
   const T* p;
   std::ptrdiff_t rs, panel_stride;
   bool transposed = false;
+};
+
+// Which elements are dropped: a hash of (key, sample, unit) is below `bound` of 2^24.
+template <class T>
+struct Drop {
+  std::uint32_t key[2];
+  std::int32_t bound;
+  T scale;                                     // 1 / (1 - p)
+  std::uint32_t row, row_step, col, col_step;  // of element (i, k): row + i row_step, ...
 };
 
 template <class T>
@@ -178,6 +188,13 @@ struct Kernels {
                        double* row_cost);
 
   void (*add)(T* sum, const T* term, std::ptrdiff_t n);  // sum += term
+
+  // Dropout: out = a / (1 - p) where kept, 0 where dropped; element (i, k) of rows `ld` apart. May
+  // be done in place. Columns are written up to a multiple of kPad bytes.
+  void (*drop)(const Drop<T>& how, int rows, int cols, const T* a, T* out, std::ptrdiff_t ld);
+
+  // The sums of |x| and of x^2, in double, in an order that depends on n alone.
+  void (*sums)(const T* x, std::ptrdiff_t n, double* absolute, double* squares);
 
   // (GD) One step of n parameters; `state` are as many arrays as the rule's row says. Returns
   // whether all of theta is finite still.

@@ -86,10 +86,11 @@ struct RuleRow<T, Rule::rprop> {
   }
 };
 
-// What comes before the rule: scale, clip, decay. Weight decay adds to the slope (an L2 penalty of
-// decay / 2 per parameter); adamw takes it from theta instead.
+// What comes before the rule: penalties, scale, clip, decay. Weight decay adds to the slope (an L2
+// penalty of decay / 2 per parameter); adamw takes it from theta instead.
 template <class T, Rule R>
 CHAINRULE_INLINE Vec<T> prepare(const Update<T>& u, Vec<T>& w, Vec<T> g) {
+  g = fma<T>(broadcast(u.l1), sign<T>(w), fma<T>(broadcast(u.l2), w, g));
   g = at_least<T>(at_most<T>(g * broadcast(u.scale), u.clip), -u.clip);
   if (R == Rule::adamw) {
     w = fma<T>(broadcast(-(u.rate * u.decay)), w, w);
@@ -128,7 +129,8 @@ bool update_by(const Update<T>& u, T* theta, T* const* state, const T* slope, st
 
 template <class T>
 bool update(const Update<T>& u, T* theta, T* const* state, const T* g, std::ptrdiff_t n) {
-  const bool plain = u.decay == 0 && u.scale == 1 && u.clip > Constants<T>::largest;
+  const bool plain =
+      u.decay == 0 && u.scale == 1 && u.clip > Constants<T>::largest && u.l1 == 0 && u.l2 == 0;
   switch (u.rule) {
 #define CHAINRULE_ROW(name, states)                                              \
   case Rule::name:                                                               \
@@ -146,4 +148,25 @@ void add(T* sum, const T* term, std::ptrdiff_t n) {
   std::ptrdiff_t i = 0;
   for (; i + kLanes<T> <= n; i += kLanes<T>) store<T>(sum + i, load(sum + i) + load(term + i));
   for (; i < n; ++i) sum[i] += term[i];
+}
+
+// Sixteen sums side by side, whatever the width of a vector, then in order.
+template <class T>
+void sums(const T* x, std::ptrdiff_t n, double* absolute, double* squares) {
+  constexpr int kSums = 16;
+  double a[kSums] = {}, s[kSums] = {};
+  const auto add_one = [&](std::ptrdiff_t i, int k) CHAINRULE_LAMBDA {
+    const double v = x[i];
+    a[k] += v < 0 ? -v : v;
+    s[k] = fma_scalar(v, v, s[k]);
+  };
+  std::ptrdiff_t i = 0;
+  for (; i + kSums <= n; i += kSums)
+    for (int k = 0; k < kSums; ++k) add_one(i + k, k);
+  for (int k = 0; i + k < n; ++k) add_one(i + k, k);
+  *absolute = *squares = 0;
+  for (int k = 0; k < kSums; ++k) {
+    *absolute += a[k];
+    *squares += s[k];
+  }
 }

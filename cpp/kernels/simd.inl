@@ -45,6 +45,8 @@ struct Simd<float> {
   typedef float V __attribute__((vector_size(CHAINRULE_VECTOR_BYTES)));
   typedef float U __attribute__((vector_size(CHAINRULE_VECTOR_BYTES), aligned(4), may_alias));
   typedef std::int32_t I __attribute__((vector_size(CHAINRULE_VECTOR_BYTES)));
+  typedef std::uint32_t Bits __attribute__((vector_size(CHAINRULE_VECTOR_BYTES)));  // 32 a lane
+  typedef std::int32_t Number __attribute__((vector_size(CHAINRULE_VECTOR_BYTES)));
   static constexpr int mantissa = 23, bias = 127;
 };
 
@@ -53,6 +55,8 @@ struct Simd<double> {
   typedef double V __attribute__((vector_size(CHAINRULE_VECTOR_BYTES)));
   typedef double U __attribute__((vector_size(CHAINRULE_VECTOR_BYTES), aligned(8), may_alias));
   typedef std::int64_t I __attribute__((vector_size(CHAINRULE_VECTOR_BYTES)));
+  typedef std::uint32_t Bits __attribute__((vector_size(CHAINRULE_VECTOR_BYTES / 2)));
+  typedef std::int32_t Number __attribute__((vector_size(CHAINRULE_VECTOR_BYTES / 2)));
   static constexpr int mantissa = 52, bias = 1023;
 };
 

@@ -30,8 +30,7 @@ def custom_step(engine: Engine, net: Network, loss: CustomLoss, x: Array, y: Arr
     cost, slopes = loss(a, y)
     if not (math.isfinite(cost) and all_finite(slopes)):
         raise ArithmeticError("the cost is not finite")
-    engine.step(x, slopes)
-    return cost
+    return cost + engine.step(x, slopes)  # which knows the penalties alone
 
 
 def custom_fit(
@@ -56,6 +55,7 @@ def custom_fit(
     costs: list[float] = []
     val_costs: list[float] = []
     rows, rate = len(x), engine.learning_rate
+    engine.set_seed(seed)
     before = engine.steps
     for epoch in range(epochs):
         theta, states, steps = net.theta.copy(), [s.copy() for s in engine.state], engine.steps

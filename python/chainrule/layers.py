@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .errors import one_of, whole_number
+from .errors import one_of, real, whole_number
 
 ACTIVATIONS = (
     "identity",
@@ -33,13 +33,17 @@ class Dense:
         Number of outputs n_l of the layer, 1 to 2**31 - 1.
     activation : str
         The name of f: identity, relu, leaky_relu, sigmoid, tanh, softplus, gelu or silu.
+    dropout : float
+        In [0, 1): the part of the layer's outputs that each training step sets to 0, the others
+        growing by 1 / (1 - dropout) (Srivastava et al. 2014). Which ones is a function of seed,
+        step, sample and unit alone. Predictions, costs and gradients know nothing of it.
 
     Raises
     ------
     TypeError
-        `units` is not a whole number, or `activation` is not a str.
+        `units` is not a whole number, `activation` is not a str, or `dropout` is no number.
     ValueError
-        `units` is out of range, or the activation is unknown.
+        `units` or `dropout` is out of range, or the activation is unknown.
     OverflowError
         `units` is 2**62 or more: no layout of the parameters can be counted.
 
@@ -51,10 +55,19 @@ class Dense:
 
     units: int
     activation: str = "identity"
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", width(self.units, "units"))
         object.__setattr__(self, "activation", one_of(self.activation, "activation", ACTIVATIONS))
+        part = real(self.dropout, "dropout")
+        if not 0 <= part < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout!r}")
+        object.__setattr__(self, "dropout", part)
+
+    def __repr__(self) -> str:
+        dropout = f", dropout={self.dropout:g}" if self.dropout else ""
+        return f"Dense(units={self.units}, activation={self.activation!r}{dropout})"
 
 
 def width(value: object, name: str) -> int:

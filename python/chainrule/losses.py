@@ -18,7 +18,7 @@ from .errors import one_of, real, shown
 
 Array = NDArray[Any]
 
-REDUCTIONS = ("mean", "sum", "half_mean")
+REDUCTIONS = ("mean", "sum", "half_mean", "mean_rows")
 
 
 def _name(function: Any) -> str:
@@ -53,14 +53,14 @@ class Loss:
 
     Parameters
     ----------
-    reduction : {"mean", "sum"}
-        "mean": D is the number of shares. "sum": D = 1.
+    reduction : {"mean", "mean_rows", "sum"}
+        "mean": D is the number of shares. "mean_rows": D = m, the number of samples. "sum": D = 1.
     """
 
     name: ClassVar[str] = ""
     share: ClassVar[str] = ""
     scales_targets: ClassVar[bool] = True
-    reductions: ClassVar[tuple[str, ...]] = ("mean", "sum")
+    reductions: ClassVar[tuple[str, ...]] = ("mean", "mean_rows", "sum")
 
     reduction: str = "mean"
 
@@ -80,6 +80,8 @@ class Loss:
         """D for m samples, or weights that add up to m, and n_L outputs."""
         if self.reduction == "sum":
             return 1
+        if self.reduction == "mean_rows":
+            return m
         return (2 if self.reduction == "half_mean" else 1) * m * self.per_sample(n_L)
 
     def n_targets(self, n_L: int) -> int:
@@ -94,8 +96,12 @@ class Loss:
     @property
     def formula(self) -> str:
         """The cost as it is printed."""
-        one = f"1/({self.count}) " if " " in self.count else f"1/{self.count} "
-        before = {"mean": one, "sum": "", "half_mean": f"1/(2 {self.count}) "}
+        before = {
+            "mean": f"1/({self.count}) " if " " in self.count else f"1/{self.count} ",
+            "sum": "",
+            "half_mean": f"1/(2 {self.count}) ",
+        }
+        before["mean_rows"] = "1/m "
         return f"C = {before[self.reduction]}sum {self.share}"
 
     def check_outputs(self, n_L: int) -> None:
@@ -124,12 +130,13 @@ class MSE(Loss):
 
     Parameters
     ----------
-    reduction : {"mean", "sum", "half_mean"}
+    reduction : {"mean", "sum", "half_mean", "mean_rows"}
         C = (sum of (a^L - Y)^2 over all m n_L elements) / D:
 
         - "mean", the default and what "mse" means: D = m n_L, as `numpy.mean` and PyTorch;
         - "sum": D = 1, as PyTorch with the same word;
-        - "half_mean": D = 2 m n_L, so that dC/da^L = (a^L - Y) / (m n_L) carries no 2.
+        - "half_mean": D = 2 m n_L, so that dC/da^L = (a^L - Y) / (m n_L) carries no 2;
+        - "mean_rows": D = m, the mean over the samples of the sum over the outputs.
 
     Raises
     ------
@@ -168,7 +175,7 @@ class Huber(Loss):
     ----------
     delta : float
         Above 0, in the units of Y as the network sees it.
-    reduction : {"mean", "sum"}
+    reduction : {"mean", "mean_rows", "sum"}
     """
 
     name: ClassVar[str] = "huber"
@@ -212,7 +219,7 @@ class Quantile(Loss):
     q : float or sequence of float
         In (0, 1). A sequence has one for each output: then Y may be one column, (m,) or (m, 1),
         whose quantiles all outputs learn.
-    reduction : {"mean", "sum"}
+    reduction : {"mean", "mean_rows", "sum"}
 
     Examples
     --------
@@ -360,7 +367,7 @@ class GaussianNLL(Loss):
     ----------
     eps : float
         At least 0, in squared units of Y as the network sees it: the least variance.
-    reduction : {"mean", "sum"}
+    reduction : {"mean", "mean_rows", "sum"}
     """
 
     name: ClassVar[str] = "gaussian_nll"

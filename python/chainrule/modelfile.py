@@ -133,7 +133,7 @@ def to_bytes(net: Network) -> bytes:
         "format_version": str(FORMAT_VERSION),
         "dtype": net.dtype,
         "n_inputs": str(net.n[0]),
-        "layers": _json([{"units": d.units, "activation": d.activation} for d in net.layers]),
+        "layers": _json([_layer(d) for d in net.layers]),
         "metadata": _user_json(net.metadata),
         "sha256": _tensor_digest(tensors),
     }
@@ -216,6 +216,11 @@ def _metadata_digest(metadata: dict[str, str]) -> str:
     for key in sorted(metadata.keys() - {"header_sha256"}):
         digest.update(f"{key}\0{metadata[key]}\0".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
+
+
+def _layer(layer: Dense) -> dict[str, Any]:
+    row: dict[str, Any] = {"units": layer.units, "activation": layer.activation}
+    return {**row, "dropout": layer.dropout} if layer.dropout else row
 
 
 def _json(value: Any) -> str:
@@ -352,9 +357,9 @@ def _specification(metadata: dict[str, str]) -> tuple[list[Dense], int, str]:
     layers = []
     try:
         for row in rows:
-            if not isinstance(row, dict) or set(row) != {"units", "activation"}:
+            if not isinstance(row, dict) or set(row) - {"dropout"} != {"units", "activation"}:
                 raise FormatError(f"a layer must have units and activation, got {shown(row)}")
-            layers.append(Dense(row["units"], row["activation"]))
+            layers.append(Dense(row["units"], row["activation"], row.get("dropout", 0.0)))
         n_inputs = width(n_inputs, "n_inputs")
     except FormatError:
         raise

@@ -130,6 +130,7 @@ class Network:
             raise MemoryError(
                 f"no memory for {size} parameters of {name}, {size * self._dtype.itemsize} bytes"
             ) from None
+        self._engine.dropout = [0.0, *(layer.dropout for layer in self._layers)]
         self._theta = self._engine.theta
         self._offsets = self._engine.offsets
         self._W, self._b = self._views(self._theta, "W", "b", assignable=True)
@@ -468,6 +469,8 @@ class Network:
         validation_split: float | None = None,
         early_stopping: EarlyStopping | None = None,
         sample_weight: Any = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
     ) -> History:
         """Train in place on mini-batches.
 
@@ -501,6 +504,9 @@ class Network:
             End when the cost no longer falls.
         sample_weight : array_like, shape (m,), optional
             As for `cost`; weights of the validation rows are the third of validation_data.
+        l1, l2 : float
+            At least 0: penalties on the weights, not the biases. What falls, and is `History.cost`,
+            is the cost + l1 sum |w| + l2 / 2 sum w^2; the validation cost is without them.
 
         Returns
         -------
@@ -526,6 +532,8 @@ class Network:
             batch_size=batch_size,
             optimizer=optimizer,
             loss=loss,
+            l1=l1,
+            l2=l2,
             shuffle=shuffle,
             seed=seed,
             validation_data=validation_data,
@@ -701,6 +709,11 @@ def _checked_layers(layers: Any) -> tuple[Dense, ...]:
             )
     if not layers:
         raise ValueError("layers must hold at least one Dense, got an empty list")
+    if layers[-1].dropout:
+        raise ValueError(
+            f"layers[{len(layers) - 1}]: the last layer's outputs are the predictions, which no "
+            f"dropout may set to 0; got dropout={layers[-1].dropout:g}"
+        )
     return tuple(layers)
 
 

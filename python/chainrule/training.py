@@ -44,7 +44,14 @@ class Trainer:
     net : Network
         Trained in place.
     optimizer : SGD, RMSprop, Adam, AdamW or Rprop
-    loss : {"mse"} or MSE
+    loss : str, Loss or function(a, Y) -> (cost, dC/da)
+    l1, l2 : float
+        At least 0: the cost grows by l1 sum |w| + l2 / 2 sum w^2 over all weights, not the biases.
+    per_row : bool
+        Both are divided by the number of rows of each batch (or the sum of their weights), which is
+        what `alpha` means in scikit-learn.
+    seed : int
+        Of the dropout in `step`; `fit` has a seed of its own.
 
     Raises
     ------
@@ -65,6 +72,7 @@ class Trainer:
         "_loss",
         "_net",
         "_optimizer",
+        "_penalties",
         "_plateau",
         "_quick",
         "_schedule",
@@ -73,7 +81,15 @@ class Trainer:
     )
 
     def __init__(
-        self, net: Network, optimizer: Optimizer = _DEFAULT_OPTIMIZER, loss: LossLike = "mse"
+        self,
+        net: Network,
+        optimizer: Optimizer = _DEFAULT_OPTIMIZER,
+        loss: LossLike = "mse",
+        *,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        per_row: bool = False,
+        seed: int = 0,
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"net must be a Network, got {type(net).__name__}")
@@ -87,7 +103,16 @@ class Trainer:
         self._epochs = 0
         self._cost = math.nan
         self._loss = checked
-        self._engine = _core_trainer(net, optimizer, net._objective(checked))
+        self._engine = _core_trainer(
+            net,
+            optimizer,
+            objective=net._objective(checked),
+            l1=_checked_penalty(l1, "l1"),
+            l2=_checked_penalty(l2, "l2"),
+            per_row=_checked_bool(per_row, "per_row"),
+        )
+        self._engine.set_seed(whole_number(seed, "seed", least=0))
+        self._penalties = (float(l1), float(l2))
         schedule = optimizer.learning_rate
         # A loss that has nothing to say about targets: then the core looks at the arrays itself.
         self._quick = type(checked) in (MSE, MAE, Huber, LogCosh, GaussianNLL) and not isinstance(
@@ -119,6 +144,18 @@ class Trainer:
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
         self._engine.learning_rate = _checked_rate(rate, self._net)
+
+    @property
+    def penalties(self) -> tuple[float, float]:
+        """(l1, l2) of the next step; may be set between steps."""
+        return self._penalties
+
+    @penalties.setter
+    def penalties(self, value: tuple[float, float]) -> None:
+        l1, l2 = value
+        l1, l2 = _checked_penalty(l1, "l1"), _checked_penalty(l2, "l2")
+        self._engine.set_penalties(l1, l2)
+        self._penalties = (l1, l2)
 
     @property
     def state(self) -> tuple[Array, ...]:
@@ -321,10 +358,18 @@ class Trainer:
 
 
 def fit(
-    net: Network, X: Any, Y: Any, *, optimizer: Optimizer, loss: LossLike, **how: Any
+    net: Network,
+    X: Any,
+    Y: Any,
+    *,
+    optimizer: Optimizer,
+    loss: LossLike,
+    l1: float,
+    l2: float,
+    **how: Any,
 ) -> History:
     """See `Network.fit`."""
-    return Trainer(net, optimizer, loss).fit(X, Y, **how)
+    return Trainer(net, optimizer, loss, l1=l1, l2=l2).fit(X, Y, **how)
 
 
 def _diverged(
@@ -355,12 +400,12 @@ def _cost_of(trainer: Trainer, x: Array, y: Array) -> float:
 
 
 def _core_trainer(
-    net: Network, optimizer: Optimizer, objective: Any
+    net: Network, optimizer: Optimizer, **how: Any
 ) -> _core.Trainer32 | _core.Trainer64:
     arguments = core_arguments(optimizer)
     if isinstance(net._engine, _core.Network32):
-        return _core.Trainer32(net._engine, **arguments, objective=objective)
-    return _core.Trainer64(net._engine, **arguments, objective=objective)
+        return _core.Trainer32(net._engine, **arguments, **how)
+    return _core.Trainer64(net._engine, **arguments, **how)
 
 
 def _apart(net: Network, x: Array, y: Array) -> tuple[Array, Array]:
@@ -388,6 +433,13 @@ def _checked_rate(rate: Any, net: Network) -> float:
         in_dtype = net.theta.dtype.type(number)
     if not (in_dtype > 0 and np.isfinite(in_dtype)):
         raise ValueError(f"learning_rate must be above 0 and finite in {net.dtype}, got {rate}")
+    return number
+
+
+def _checked_penalty(value: Any, name: str) -> float:
+    number = real(value, name)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{name} must be at least 0 and finite, got {shown(value)}")
     return number
 
 

@@ -327,6 +327,7 @@ using Wide = long double;
 void step_by_the_book(Rule rule, const chainrule::Update<double>& u, Wide& w, Wide (&s)[2],
                       Wide g) {
   const auto sign = [](Wide x) -> Wide { return x > 0 ? 1 : x < 0 ? -1 : 0; };
+  g += u.l1 * sign(w) + u.l2 * w;
   g = std::clamp<Wide>(g * u.scale, -u.clip, u.clip);
   if (rule == Rule::adamw)
     w -= u.rate * u.decay * w;
@@ -374,6 +375,61 @@ void step_by_the_book(Rule rule, const chainrule::Update<double>& u, Wide& w, Wi
   }
 }
 
+// The same elements with samples as rows and as columns, in place too; and about the part asked
+// for.
+template <class T>
+void drops(const std::string& isa, const Kernels<T>& table) {
+  for (const int units : {1, 7, 16, 33})
+    for (const int samples : {1, 9, 64}) {
+      const std::ptrdiff_t ld_r = chainrule::padded<T>(units + 1),
+                           ld_c = chainrule::padded<T>(samples);
+      Buffer<T> rows(samples * ld_r), columns(units * ld_c), out_r(samples * ld_r),
+          out_c(units * ld_c);
+      Random random(6);
+      for (int i = 0; i < samples; ++i)
+        for (int j = 0; j < units; ++j)
+          rows[i * ld_r + j] = columns[j * ld_c + i] = static_cast<T>(1 + std::abs(random.real()));
+      const chainrule::Drop<T> by_rows{{12345, 678}, 1 << 22, T(4) / 3, 40, 7919, 3, 104729};
+      chainrule::Drop<T> by_columns = by_rows;
+      std::swap(by_columns.row, by_columns.col);
+      std::swap(by_columns.row_step, by_columns.col_step);
+      table.drop(by_rows, samples, units, rows.data(), out_r.data(), ld_r);
+      table.drop(by_columns, units, samples, columns.data(), out_c.data(), ld_c);
+      table.drop(by_rows, samples, units, rows.data(), rows.data(), ld_r);
+      bool right = true;
+      int dropped = 0;
+      for (int i = 0; i < samples; ++i)
+        for (int j = 0; j < units; ++j) {
+          const T x = out_r[i * ld_r + j];
+          right = right && x == out_c[j * ld_c + i] && x == rows[i * ld_r + j] &&
+                  (x == 0 || x == columns[j * ld_c + i] * (T(4) / 3));
+          dropped += x == 0 ? 1 : 0;
+        }
+      CHECK(right) << isa << " dropout of " << units << " units, " << samples << " samples";
+      const int all = units * samples;
+      if (all > 1000)
+        CHECK(4 * dropped > 0.8 * all && 4 * dropped < 1.2 * all) << isa << " dropped " << dropped;
+    }
+}
+
+template <class T>
+void sums(const std::string& isa, const Kernels<T>& table) {
+  for (const int n : {0, 1, 15, 16, 17, 100, 1000}) {
+    Random random(7);
+    std::vector<T> x;
+    Wide a = 0, s = 0;
+    for (int i = 0; i < n; ++i) {
+      x.push_back(static_cast<T>(random.real()));
+      a += std::abs(static_cast<Wide>(x.back()));
+      s += static_cast<Wide>(x.back()) * x.back();
+    }
+    double absolute = -1, squares = -1;
+    table.sums(x.data(), n, &absolute, &squares);
+    CHECK(std::abs(absolute - a) <= 1e-14 * a && std::abs(squares - s) <= 1e-14 * s)
+        << isa << " sums of " << n;
+  }
+}
+
 template <class T>
 void updates(const std::string& isa, const Kernels<T>& table) {
   constexpr const char* kNames[] = {
@@ -405,11 +461,13 @@ void updates(const std::string& isa, const Kernels<T>& table) {
                                      T(1e-6),
                                      T(0.5),
                                      plain ? T(1) : T(0.75),
-                                     plain ? most : T(0.4)};
+                                     plain ? most : T(0.4),
+                                     plain ? T(0) : T(0.07),
+                                     plain ? T(0) : T(0.2)};
         const chainrule::Update<double> exact{
-            rule,          u.rate,    u.decay,   u.momentum,       u.gain,
-            u.smooth_gain, u.epsilon, u.correct, u.smooth_correct, u.shrink,
-            u.grow,        u.least,   u.most,    u.scale,          u.clip};
+            rule,      u.rate,    u.decay,          u.momentum, u.gain, u.smooth_gain,
+            u.epsilon, u.correct, u.smooth_correct, u.shrink,   u.grow, u.least,
+            u.most,    u.scale,   u.clip,           u.l1,       u.l2};
         Random random(5);
         std::vector<T> w(n + 1), g(n + 1), s[2] = {std::vector<T>(n + 1), std::vector<T>(n + 1)};
         for (int i = 0; i <= n; ++i) {
@@ -458,6 +516,8 @@ void all(const std::string& isa) {
   nan_stays_in_its_row(isa, table);
   activations(isa, table);
   updates(isa, table);
+  drops(isa, table);
+  sums(isa, table);
 }
 
 }  // namespace
