@@ -136,8 +136,9 @@ class Written:
             return "D = 1"
         weighted = self.objective.weight is not None
         rows = str(t.m) if t.weight is None else num(np.sum(t.weight))
-        symbols = t.loss.count.replace("m", "sum_i w_i") if weighted else t.loss.count
-        numbers = t.loss.count.replace("m n_L", f"{rows} * {t.n[-1]}").replace("m", rows)
+        count = "m" if t.loss.reduction == "mean_rows" else t.loss.count
+        symbols = count.replace("m", "sum_i w_i") if weighted else count
+        numbers = count.replace("m n_L", f"{rows} * {t.n[-1]}").replace("m", rows)
         if t.loss.reduction == "half_mean":
             symbols, numbers = f"2 {symbols}", f"2 * {numbers}"
         return f"D = {symbols} = {numbers} = {D}" if numbers != D else f"D = {symbols} = {D}"
