@@ -33,6 +33,8 @@ class Wording:
         that the constant is 2/D and not 1/D.
     where, cost : str
         What else stands in it, and in the cost.
+    symbols : str
+        One share of the cost, as `slope`.
     share : function
         One share of the cost with numbers: of `Written` and the sample and the column, from 0.
     factor : function
@@ -45,6 +47,7 @@ class Wording:
     factor: Callable[[Written, int, int], str]
     where: str = ""
     cost: str = ""
+    symbols: str = ""
     twice: bool = False
 
 
@@ -143,17 +146,23 @@ class Written:
             symbols, numbers = f"2 {symbols}", f"2 * {numbers}"
         return f"D = {symbols} = {numbers} = {D}" if numbers != D else f"D = {symbols} = {D}"
 
+    def values(self) -> Array:
+        """The shares of the cost (m, ...), with their weights."""
+        v = reference.values(self.a, self.Y, self.objective.loss)
+        return v if self.objective.weight is None else self.objective.weight[:, None] * v
+
+    def share_number(self, i: int, j: int) -> str:
+        """A share with numbers; i and j from 0."""
+        share = self.row.share(self, i, j)
+        if self.objective.weight is None:
+            return share
+        return f"{num(self.objective.weight[i])} * {share}"
+
     def shares(self, most: int) -> tuple[list[str], int]:
         """The first shares of the cost with numbers, and how many there are."""
-        columns = reference.values(self.a[:1], self.Y[:1], self.objective.loss).shape[1]
+        columns = self.values().shape[1]
         places = [(i, j) for i in range(self.t.m) for j in range(columns)][:most]
-        rows = []
-        for i, j in places:
-            share = self.row.share(self, i, j)
-            if self.objective.weight is not None:
-                share = f"{num(self.objective.weight[i])} * {share}"
-            rows.append(share)
-        return rows, self.t.m * columns
+        return [self.share_number(i, j) for i, j in places], self.t.m * columns
 
     def cost_number(self, most: int, width: int) -> str:
         """C with numbers: `most` shares, or fewer, as `width` allows, and one at least."""
@@ -241,37 +250,55 @@ def _given(w: Written, i: int, j: int) -> str:
 
 SQUARE = "({e})^2"
 LOSSES: dict[str, Wording] = {
-    "mse": Wording("MSE", "({a} - {y})", _errors(SQUARE), _errors("({e})"), twice=True),
-    "mae": Wording("MAE", "sign({a} - {y})", _errors("|{e}|"), _errors("sign({e})")),
+    "mse": Wording(
+        "MSE", "({a} - {y})", _errors(SQUARE), _errors("({e})"), symbols="(A - Y)^2", twice=True
+    ),
+    "mae": Wording(
+        "MAE", "sign({a} - {y})", _errors("|{e}|"), _errors("sign({e})"), symbols="|A - Y|"
+    ),
     "huber": Wording(
         "HUB",
         "cut({a} - {y}, -delta, delta)",
         _huber,
         _cut,
+        symbols="huber(A - Y)",
         cost="huber(e) = e^2/2 for |e| <= delta, else delta (|e| - delta/2)",
     ),
-    "log_cosh": Wording("LCH", "tanh({a} - {y})", _errors("log cosh({e})"), _errors("tanh({e})")),
+    "log_cosh": Wording(
+        "LCH",
+        "tanh({a} - {y})",
+        _errors("log cosh({e})"),
+        _errors("tanh({e})"),
+        symbols="log cosh(A - Y)",
+    ),
     "quantile": Wording(
         "QTL",
         "c_{j}",
         _pinball,
         _pinball_slope,
+        symbols="max(q (Y - A), (q - 1) (Y - A))",
         where="c_j = 1 - q for a^{L}_j > y_j, -q for a^{L}_j < y_j",
     ),
     "poisson": Wording(
-        "POI", "(exp({a}) - {y})", _errors("(exp({a}) - {ya})"), _errors("(exp({a}) - {y})")
+        "POI",
+        "(exp({a}) - {y})",
+        _errors("(exp({a}) - {ya})"),
+        _errors("(exp({a}) - {y})"),
+        symbols="(exp(A) - Y * A)",
     ),
     "binary_cross_entropy": Wording(
         "BCE",
         "(sigmoid({a}) - {y})",
         _errors("(log(1 + exp({a})) - {ya})"),
         _errors("(sigmoid({a}) - {y})"),
+        symbols="(log(1 + exp(A)) - Y * A)",
     ),
     "cross_entropy": Wording(
         "CE",
         "(p_{j} - {y})",
         _log_p,
         _p_minus_y,
+        symbols="(-Y * log p_j)",
         where="p_j = exp(a^{L}_j) / sum_k exp(a^{L}_k)  the softmax of the sample's outputs",
     ),
     "gaussian_nll": Wording(
@@ -279,6 +306,7 @@ LOSSES: dict[str, Wording] = {
         "c_{j}",
         _likelihood,
         _by_mean_or_s,
+        symbols="(log v + (A - Y)^2/v)/2",
         where=(
             "c_j = e/v  for a mean, e being answer less target\n"
             "c_j = (1 - e^2/v)/2 exp(s)/v  for its log-variance s, v = exp(s) + eps"
