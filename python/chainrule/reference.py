@@ -306,7 +306,7 @@ LOSSES: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
 }
 COUPLED = {"cross_entropy"}  # one value for each row: it joins the outputs
 DEFAULTS = {"huber": (1.0,), "quantile": (0.5,), "gaussian_nll": (1e-6,)}
-REDUCTIONS = ("mean", "half_mean", "sum")
+REDUCTIONS = ("mean", "half_mean", "mean_rows", "sum")
 
 
 def checked_loss(loss: Any = "mse", reduction: str | None = None) -> Any:
@@ -354,8 +354,9 @@ def divisor(
     *,
     reduction: str | None = None,
 ) -> Any:
-    """Return D of C = sum of the values / D: how many there are (mean), twice that, or 1 (sum).
+    """Return D of C = sum of the values / D: how many there are (mean), twice that (half_mean).
 
+    Of mean_rows the number of samples, of sum 1.
     With a weight (m,) of the samples their sum takes the place of m.
     """
     if callable(loss):
@@ -363,7 +364,7 @@ def divisor(
     name, _, reduction = checked_loss(loss, reduction)
     rows = len(Y) if weight is None else weight.sum()
     number = rows * (1 if name in COUPLED else Y.shape[1])
-    return {"mean": number, "half_mean": 2 * number, "sum": 1}[reduction]
+    return {"mean": number, "half_mean": 2 * number, "mean_rows": rows, "sum": 1}[reduction]
 
 
 def cost(
