@@ -76,7 +76,10 @@ def test_the_best_epoch_is_that_of_the_history():
     ],
 )
 def test_scale_of_a_metric(draw, name, values, scale):
-    assert draw(history([3, 2, 1], **{name: values}))[1].get_yscale() == scale
+    axes = draw(history([3, 2, 1], **{name: values}))[1]
+    assert axes.get_yscale() == scale
+    if values[-1] == 20:
+        assert axes.get_ylim()[0] > 10  # what falls a little is not flattened by a 0 below
 
 
 def test_r2_far_below_zero_does_not_flatten_the_rest(draw):
@@ -102,6 +105,8 @@ def test_no_panel_is_empty_and_none_lies_on_another(tmp_path, count):
     boxes = [axes.get_tightbbox() for axes in figure.axes]
     for i, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:i])
+    wide = figure.axes[0].bbox.width > 0.7 * figure.bbox.width
+    assert wide == (count % 2 == 0)
     # all of the height is used: nothing below the last panel but its label
     assert min(box.y0 for box in boxes) < 0.06 * figure.bbox.height
 
@@ -115,6 +120,7 @@ def test_several_histories_by_name(tmp_path):
     assert lines(cost, ring=True) == [[[2, 2.5]], [[3, 3]]]
     assert lines(rmse) == [[[1, 2], [2, 1]], [[1, 4], [2, 3], [3, 2]]]
     assert lines(r2) == [[[1, 0.1], [2, 0.2], [3, 0.3]]]
+    assert [line.get_linestyle() for line in rmse.lines if line.get_gid() is None] == ["--", "-"]
     a, b, c = (line for line in cost.lines if line.get_gid() is None)
     assert a.get_color() == b.get_color() != c.get_color()
     assert r2.lines[0].get_color() == c.get_color()
@@ -144,6 +150,22 @@ def test_a_real_history_with_early_stopping(tmp_path):
     axes = plot.learning_curves(h, tmp_path / "curves.svg").axes[0]
     assert lines(axes, ring=True) == [[[h.best_epoch, min(h.val_cost)]]]
     assert plot.SIGNATURE.encode() in (tmp_path / "curves.svg").read_bytes()
+
+
+def test_names_as_plain_text():
+    plain = plot.canvas.plain
+    assert plain("a\nb\x00c $x$") == r"a b c \$x\$"
+    assert plain("x" * 50, 9) == "xxxx\N{HORIZONTAL ELLIPSIS}xxxx"
+    assert plain("beginning and end", 9) == "begi\N{HORIZONTAL ELLIPSIS} end"
+    assert plain(3) == "3"
+
+
+def test_names_that_a_cut_makes_equal_have_their_number():
+    names = [f"a long name, number {k}, and an end" for k in range(3)]
+    assert plot.canvas.apart(["b", *names], 16) == [
+        "b", *(f"{k}: {plot.canvas.plain(names[0], 12)}" for k in (1, 2, 3)),
+    ]  # fmt: skip
+    assert plot.canvas.apart(names) == names
 
 
 def test_refusals():

@@ -73,6 +73,24 @@ def test_a_network_predicts_for_itself(tmp_path, unchanged):
     assert middle.get_xlabel() == "predicted y"
 
 
+def test_the_loss_turns_outputs_into_predictions(tmp_path):
+    g = np.random.default_rng(2)
+    X, Y = g.normal(size=(20, 2)), g.poisson(2, size=20)
+    net = cr.Network([cr.Dense(1)], n_inputs=2, dtype="float64")
+    figure = plot.predictions(net, X, Y, tmp_path / "p.png", loss="poisson")
+    expected = np.column_stack([Y, np.exp(net.predict(X))])
+    np.testing.assert_allclose(of(panels(figure)[0][0], "rows"), expected, rtol=1e-12)
+
+
+def test_a_model_of_another_library_predicts(tmp_path):
+    from sklearn.linear_model import LinearRegression  # noqa: PLC0415
+
+    X, Y = np.arange(10.0)[:, None], np.arange(10.0) ** 2
+    model = LinearRegression().fit(X, Y)
+    figure = plot.predictions(model, X, Y, tmp_path / "p.png")
+    np.testing.assert_array_equal(of(panels(figure)[0][0], "rows")[:, 1], model.predict(X))
+
+
 def test_many_rows_are_cells_with_every_row_in_one(tmp_path):
     Y, P = made(5000)
     figure = plot.predictions(prediction=P, Y=Y, path=tmp_path / "p.png")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -101,6 +102,15 @@ def plain(name: Any, longest: int = 40) -> str:
         head = (longest - 1) // 2
         text = f"{text[: longest - 1 - head]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - head :]}"
     return text.replace("$", r"\$")
+
+
+def apart(names: Sequence[Any], longest: int = 40) -> list[str]:
+    """`plain` for each name; those that the cut makes equal begin with their number, from 0."""
+    cut = [plain(name, longest) for name in names]
+    return [
+        f"{k}: {plain(name, longest - 4)}" if cut.count(text) > 1 else text
+        for k, (name, text) in enumerate(zip(names, cut, strict=True))
+    ]
 
 
 def colours(count: int) -> list[Any]:

@@ -61,7 +61,7 @@ def confusion_matrix(
     share = counts / np.maximum(of_row, 1)
     signed = np.where(np.eye(K, dtype=bool), 1, -1) * np.sqrt(share)
 
-    texts = [canvas.plain(name, LONGEST) for name in names]
+    texts = canvas.apart(names, LONGEST)
     both, numbered = K <= PERCENT, K <= COUNTS
     widest = len(f"{counts.max():,}")
     cell = max(0.72, 0.1 * widest + 0.2) if both else max(0.3, 0.07 * widest + 0.08)
@@ -188,9 +188,10 @@ def calibration(
                   linewidth=1, zorder=0)  # fmt: skip
     if several and len(named) < K:
         axes.plot([], [], color=canvas.PALE, label=f"{K - len(named)} other classes, nearer")
+    texts = canvas.apart(names, 28)
     for k, colour in zip(named, canvas.colours(len(named)), strict=True):
         one = found[k]
-        label = f"{canvas.plain(names[k], 28)}: off by {canvas.number(one.error, 2)} on average"
+        label = f"{texts[k]}: off by {canvas.number(one.error, 2)} on average"
         joined = one.counts >= (FEW if several else 1)
         axes.plot(one.predicted[joined], one.observed[joined], color=colour, label=label, zorder=3,
                   alpha=0.7 if several else 1, linewidth=1.2 if several else 1.5)  # fmt: skip

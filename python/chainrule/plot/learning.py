@@ -120,15 +120,16 @@ def _single(panels: list[Any], history: Any, names: list[str]) -> None:
 
 
 def _compare(path: canvas.Path | None, histories: dict[str, Any], names: list[str]) -> Figure:
-    longest = max(len(canvas.plain(name)) for name in (*histories, "best epoch"))
+    texts = canvas.apart(list(histories))
+    longest = max(map(len, (*texts, "best epoch")))
     figure, panels, beside = _panels(1 + len(names), path, len(histories) + 3, longest)
     lines = canvas.matplotlib("lines")
     colours = canvas.colours(len(histories))
     keys, styles, everything = [], set(), []
-    for (name, one), colour in zip(histories.items(), colours, strict=True):
+    for one, text, colour in zip(histories.values(), texts, colours, strict=True):
         for values, line in ((one.cost, "-"), (one.val_cost, "--")):
             if values:
-                curves.curve(panels[0], values, line, color=colour, label=f"{name}, {line}")
+                curves.curve(panels[0], values, line, color=colour, label=text)
                 styles.add(line)
                 everything.extend(values)
         _ring(panels[0], one.val_cost or one.cost, best_epoch(one))
@@ -136,9 +137,9 @@ def _compare(path: canvas.Path | None, histories: dict[str, Any], names: list[st
         for axes, metric in zip(panels[1:], names, strict=True):
             values = _metrics(one).get(metric, ())
             if len(values):
-                curves.curve(axes, values, line, color=colour, label=name)
+                curves.curve(axes, values, line, color=colour, label=text)
                 _ring(axes, values, best_epoch(one))
-        keys.append(lines.Line2D([], [], color=colour, label=canvas.plain(name)))
+        keys.append(lines.Line2D([], [], color=colour, label=text))
     curves.cost_axis(panels[0], everything)
     curves.epoch_axis(panels[0])
     panels[0].set(ylabel="cost $C$", title="Cost over the epochs")

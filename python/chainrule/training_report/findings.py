@@ -15,6 +15,7 @@ from ..errors import shown
 from ..losses import Loss, Quantile
 from ..metrics.reading import numbers
 from ..network import Network
+from ..plot import canvas
 
 Array = NDArray[Any]
 
@@ -299,7 +300,9 @@ def spoken(name: str) -> str:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """For a sentence or a table: a few digits, the true minus sign."""
+    """For a sentence or a table: a few digits, and all before the point below ten million."""
     if math.isnan(value):
         return "not defined"
-    return f"{value:.{digits}g}".replace("-", "\u2212")
+    if 1 <= abs(value) < 1e7:
+        digits = max(digits, 1 + math.floor(math.log10(abs(value))))
+    return canvas.number(value, digits)

@@ -99,7 +99,7 @@ class Page:
         rows = []
         for name, train, val, always in found.measures:
             cells = [_data(train)] + ([] if val is None else [_data(val)])
-            meaning = f'<span class="words">{escape(findings.MEANING.get(name, ""))}</span>'
+            meaning = _words(findings.MEANING.get(name, ""))
             rows.append((escape(spoken(name)), [*cells, _data(always), meaning]))
         text = "".join(
             f'<p class="hint{_warning(words)}">{escape(words)}</p>'
@@ -224,24 +224,24 @@ class Page:
         return table(caption, [*head, *map(escape, known)], body, "worst") + (more if left else "")
 
     def _answer(self, rows: findings.Rows, i: int) -> list[str]:
+        """The cells that say what is, what was predicted, and how far apart they are."""
         found = self.found
         if found.kind == "regression":
             spread = found.train.Y.std(axis=0)
             error = np.abs(rows.Y[i] - rows.prediction[i]) / np.where(spread > 0, spread, 1)
             j = int(np.argmax(error))
             y, p = float(rows.Y[i, j]), float(rows.prediction[i, j])
-            output = [escape(found.names[j])] if len(found.names) > 1 else []
-            return [*output, _data(y), _data(p), _data(y - p)]
+            output = [_words(found.names[j])] if len(found.names) > 1 else []
+            return [*output, _data(y, 6), _data(p, 6), _data(y - p)]
         if found.kind == "labels":
             sides = (rows.Y[i] == 1, rows.prediction[i] > 0.5)
-            return [escape(", ".join(n for n, on in zip(found.names, side, strict=True) if on)
-                           or "none") for side in sides]  # fmt: skip
+            return [_words(", ".join(np.array(found.names)[side]) or "none") for side in sides]
         y = int(rows.Y[i])
         if not found.probable:
-            return [escape(found.names[y]), escape(found.names[int(rows.prediction[i])])]
+            return [_words(found.names[k]) for k in (y, int(rows.prediction[i]))]
         P = rows.prediction[i]
         k = int(P.argmax())
-        return [escape(found.names[y]), escape(found.names[k]), _data(P[k], 3), _data(P[y], 3)]
+        return [_words(found.names[y]), _words(found.names[k]), _data(P[k], 3), _data(P[y], 3)]
 
     def _row(self, i: int) -> str:
         return f"row {i + 1}" if self.samples is None else str(self.samples[i])
@@ -250,6 +250,11 @@ class Page:
 def _data(value: Any, digits: int = 4) -> str:
     """A number with all of its digits in the markup."""
     return f'<data value="{float(value)!r}">{escape(number(float(value), digits))}</data>'
+
+
+def _words(text: str) -> str:
+    """Names in a table of numbers."""
+    return f'<span class="words">{escape(text)}</span>'
 
 
 def _warning(words: str) -> str:
