@@ -217,6 +217,9 @@ def test_a_mean_and_a_spread(run):
     for value, mean, std in ((0, 1000, 30), (1, 1200, 300)):
         assert abs(said["y"][x == value].mean() - mean) < std / 5
         assert said["y_std"][x == value].mean() == pytest.approx(std, rel=0.15)
+    # the second output of the network is the logarithm of the variance, in the target's units
+    a = cr.load("g.safetensors").predict(x.reshape(-1, 1)).astype(float)
+    np.testing.assert_allclose(said["y_std"], np.exp(a[:, 1] / 2), rtol=1e-4)
     found = json.loads(run("evaluate", "g.safetensors", "g.csv", "--json").out)["metrics"]
     near = abs(y - said["y"]) <= said["y_std"]
     assert found["within_std"] == pytest.approx(near.mean(), abs=1e-3)
@@ -356,6 +359,38 @@ def test_two_classes_and_one_output(run, table):
     y = np.array(table["garden"]) == "true"
     assert told["accuracy"] == (y == (p > 0.5)).mean()
     assert told["log_loss"] == pytest.approx(metrics.log_loss(y, p), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("target", "loss"),
+    [
+        ("kind", "cross_entropy"),
+        ("garden", "binary_cross_entropy"),
+        ("price", "huber:0.5"),
+        ("price", "quantile:0.1,0.9"),
+        ("price", "gaussian_nll"),
+        ("sold", "poisson"),
+    ],
+)
+def test_explain_and_check_with_the_loss_of_the_model(run, table, target, loss):
+    options = ["--task", "regression"] if target in {"price", "sold"} else []
+    run("train", "h.csv", "--target", target, "--features", "city,rooms", "--loss", loss,
+        "--hidden", "3", "--epochs", "3", "--dtype", "float64", *options)  # fmt: skip
+    assert "PASSED" in run("check", "h.safetensors", "h.csv").out
+    text = run("explain", "h.safetensors", "h.csv", "--row", "2", "--weight", "2,1,1").out
+    net, row = cr.load("h.safetensors"), 1
+    X = np.column_stack([by_hand(table)[:, :3], table["rooms"]])[row]
+    y = table[target][row]
+    if target == "kind":
+        Y = np.eye(3)[["cheap", "dear", "fair"].index(y)]
+    elif target == "garden":
+        Y = [float(y == "true")]
+    else:
+        Y = [float(y)] * (2 if "quantile" in loss else 1)
+    slope = net.gradient([X], [Y], loss_of(loss)).dW[2][0, 0]
+    said = re.search(r"^dC/dw\^2_1,1 = (\S+)", text, re.MULTILINE)[1]
+    assert float(said) == pytest.approx(slope, rel=1e-9)
+    assert "<html" not in run("explain", "h.safetensors", "h.csv", "--html", "e.html").out
 
 
 def test_no_probabilities_from_squares(run, fails, table):

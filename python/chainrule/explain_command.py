@@ -25,7 +25,6 @@ from .commandline import (
     add_command,
     data_errors,
     may_replace,
-    note,
     output_path,
     put,
     real_option,
@@ -34,6 +33,7 @@ from .commandline import (
 )
 from .description import load_model
 from .errors import DivergedError
+from .losses import LossLike
 from .matching import matched, named
 from .network import Network
 from .tables import show
@@ -54,6 +54,7 @@ class _Case:
     source: str
     rate: float
     names: dict[str, Any]
+    loss: LossLike = "mse"
 
 
 def add(commands: Any) -> None:
@@ -131,7 +132,7 @@ def _explain(options: argparse.Namespace) -> int:
             if page is None and not asked:
                 texts = _calculation(case)
             html = "" if page is None else report.page(
-                case.net, case.X, case.Y, case.rate, title=case.title, **case.names
+                case.net, case.X, case.Y, case.rate, case.loss, title=case.title, **case.names
             )  # fmt: skip
     except Failure as failure:
         if isinstance(failure.__cause__, DivergedError):
@@ -153,8 +154,8 @@ def _calculation(case: _Case) -> list[str]:
     """All of a small calculation; of a large one the layers and the largest derivative."""
     size = len(case.X) * case.net.n_parameters
     if size <= LARGEST:
-        return [walk(case.net, case.X, case.Y, case.rate)]
-    trace = case.net.trace(case.X, case.Y)
+        return [walk(case.net, case.X, case.Y, case.rate, case.loss)]
+    trace = case.net.trace(case.X, case.Y, case.loss)
     _, place = max(
         (
             float(abs(g).max()),
@@ -172,7 +173,7 @@ def _calculation(case: _Case) -> list[str]:
 
 def _one(case: _Case, flag: str, place: tuple[int, ...]) -> str:
     """The explanation of one derivative."""
-    trace = case.net.trace(case.X, case.Y)
+    trace = case.net.trace(case.X, case.Y, case.loss)
     try:
         return str(trace.explain(*place))
     except (ValueError, IndexError, OverflowError) as error:
@@ -197,11 +198,6 @@ def _model(options: argparse.Namespace) -> _Case:
         load_model(options.model), options.model, "net.trace(X, Y).explain(l, j, k) explains it"
     )
     table = matched(known, options.table, known.target.columns)
-    if known.loss.name != "mse":
-        note(
-            f"note: the model learnt with the loss {known.loss.name}; the calculation is shown for "
-            "mse, the mean squared error of its outputs"
-        )
     rows = options.row or (1,)
     if max(rows) > len(table):
         raise Failure(
@@ -229,6 +225,7 @@ def _model(options: argparse.Namespace) -> _Case:
             "outputs": known.output_names,
             "samples": [f"row {row}" for row in rows],
         },
+        known.loss,
     )
 
 

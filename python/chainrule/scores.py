@@ -49,14 +49,13 @@ class Scores:
     unit: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """What JSON can hold of it; null where a metric is not defined."""
-        found: dict[str, Any] = {"rows": self.rows, **defined(self.metrics)}
+        """What JSON can hold of it, NaN apart."""
+        found: dict[str, Any] = {"rows": self.rows, **self.metrics}
         if self.outputs:
-            found["outputs"] = {name: defined(each) for name, each in self.outputs.items()}
+            found["outputs"] = self.outputs
         if self.confusion is not None:
             found["classes"] = [
-                {"class": label, **defined(self._of_class(k))}
-                for k, label in enumerate(self.classes)
+                {"class": label, **self._of_class(k)} for k, label in enumerate(self.classes)
             ]
             found["confusion"] = self.confusion.tolist()
         return found
@@ -245,11 +244,3 @@ _SHOWN = {
 def _said(values: dict[str, float]) -> str:
     known = [_SHOWN[name].format(value) for name, value in values.items() if not math.isnan(value)]
     return ", ".join(known)
-
-
-def defined(values: dict[str, Any]) -> dict[str, Any]:
-    """None for what is not a finite number: JSON has no NaN."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in values.items()
-    }
