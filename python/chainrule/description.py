@@ -75,12 +75,9 @@ class Description:
 
     @property
     def output_names(self) -> list[str]:
-        """What the outputs of the network are called."""
+        """What the outputs of the network are called, those that have a target."""
         if self.classes:
             return list(self.classes[1:] if self.outputs == 1 else self.classes)
-        if self.loss.name == "gaussian_nll":
-            names = self.target.columns
-            return [*names, *(f"{name}: log variance" for name in names)]
         return self.answer_names
 
     @property
