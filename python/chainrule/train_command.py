@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import shlex
 from typing import Any
 
@@ -39,7 +38,7 @@ from .scores import Scores
 from .stopping import EarlyStopping
 from .tables import listing
 from .train_files import Files, files_of, write_files
-from .train_options import EPOCHS, LEAST_STEPS, PATIENCE, WATCHED_SHARE, optimizer_of
+from .train_options import PATIENCE, WATCHED_SHARE, epochs_of, optimizer_of
 from .train_table import Rows, TrainingTable, columns_of, training_table
 
 USELESS_COST = 100.0  # in standardised units, where the answer 0 for every row costs 1
@@ -53,6 +52,7 @@ def add(commands: Any) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
+    optimizer_of("regression", options)  # what it cannot have is said before the work
     columns = columns_of(options)
     files = files_of(options, columns)
     table = training_table(options, columns)
@@ -125,8 +125,7 @@ def _fit(net: Network, table: TrainingTable, options: argparse.Namespace) -> His
     with np.errstate(over="ignore", under="ignore"):
         if not 0 < np.dtype(net.dtype).type(rate) < np.inf:
             raise Failure(USAGE, f"argument --learning-rate: {rate:g} does not fit {net.dtype}")
-    steps = math.ceil(len(rows) / options.batch_size)  # of one epoch
-    epochs = options.epochs or max(EPOCHS, math.ceil(LEAST_STEPS / steps))
+    epochs = epochs_of(len(rows), options)
     more = {name: getattr(options, name) for name in ("l1", "l2") if getattr(options, name)}
     if rows.weight is not None:
         more["sample_weight"] = rows.weight

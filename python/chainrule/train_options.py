@@ -7,10 +7,12 @@ rule. Called by `train_command` and `train_table`.
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
-from . import tables
+from . import optimizers, tables
 from .columns.encoder import MISSING
 from .columns.target import MOST_CLASSES, ROWS_PER_CLASS, TASKS
 from .commandline import USAGE, Failure, real_option, whole_option
@@ -18,7 +20,7 @@ from .description import loss_named
 from .layers import ACTIVATIONS, MAX_UNITS
 from .losses import LOSSES, Loss
 from .network import DTYPES
-from .optimizers import SGD, Adam, AdamW, Optimizer, RMSprop, Rprop
+from .optimizers import SGD, Optimizer
 from .tables import show
 
 # Found by trying on the packaged tables with 8 seeds: the held-out R2 of diabetes is 0.41 (0.32 to
@@ -27,12 +29,12 @@ LEARNING_RATE = {"regression": 0.001, "classification": 0.01}
 LOSS = {"regression": "mse", "classification": "cross_entropy"}
 OF_CLASSES = ("cross_entropy", "binary_cross_entropy", "mse")
 OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "sgd": SGD,
-    "rmsprop": RMSprop,
-    "adam": Adam,
-    "adamw": AdamW,
-    "rprop": Rprop,
+    name.lower(): getattr(optimizers, name)
+    for name in ("SGD", "RMSprop", "Adam", "AdamW", "Rprop", "LBFGS")
+    if hasattr(optimizers, name)
 }
+FULL_BATCH = ("lbfgs",)  # an epoch is one step, of all rows
+FULL_BATCH_EPOCHS = 200
 EPOCHS = 40
 LEAST_STEPS = 480  # a small table makes few steps per epoch
 PATIENCE, WATCHED_SHARE = 10, 0.1
@@ -98,7 +100,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="penalty on the squares of the weights, halved (default 0)")  # fmt: skip
     add("--epochs", metavar="N", type=whole_option(1),
         help=f"passes over the training rows (default {EPOCHS}, more where that makes less than "
-        f"{LEAST_STEPS} steps)")  # fmt: skip
+        f"{LEAST_STEPS} steps; {FULL_BATCH_EPOCHS} for lbfgs)")  # fmt: skip
     add("--batch-size", metavar="N", type=whole_option(1), default=32,
         help="rows per step (default 32)")  # fmt: skip
     add("--optimizer", choices=OPTIMIZERS, default="sgd", metavar="NAME",
@@ -157,9 +159,23 @@ def loss_of(targets: int, classes: Sequence[str], given: Loss | None) -> Loss:
     return loss
 
 
+def epochs_of(rows: int, options: argparse.Namespace) -> int:
+    """How many epochs, for so many training rows."""
+    if options.epochs:
+        return int(options.epochs)
+    if options.optimizer in FULL_BATCH:
+        return FULL_BATCH_EPOCHS
+    steps: int = math.ceil(rows / options.batch_size)  # of one epoch
+    return max(EPOCHS, math.ceil(LEAST_STEPS / steps))
+
+
 def optimizer_of(task: str, options: argparse.Namespace) -> Optimizer:
     """The update rule with the numbers given; the others are its own."""
-    kind = OPTIMIZERS[options.optimizer]
+    kind: Any = OPTIMIZERS[options.optimizer]
+    if options.optimizer in FULL_BATCH:
+        for name in ("l1", "dropout"):  # costs with kinks, and costs that change
+            if getattr(options, name):
+                raise Failure(USAGE, f"argument --{name}: {options.optimizer} has none")
     given = {
         "learning_rate": options.learning_rate,
         "momentum": options.momentum,
@@ -174,9 +190,10 @@ def optimizer_of(task: str, options: argparse.Namespace) -> Optimizer:
             option = f"--{name.replace('_', '-')}"
             raise Failure(USAGE, f"argument {option}: {options.optimizer} has none")
     try:
-        return kind(**given)
+        made: Optimizer = kind(**given)
     except ValueError as error:
         raise Failure(USAGE, str(error)) from None
+    return made
 
 
 def _widths(text: str) -> tuple[int, ...]:
