@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import one_of, shown
 from ..history import History
 from ..losses import checked_loss
-from ..modelfile import write_whole
+from ..modelfile import replace_file
 from ..network import Network
 from . import findings
 from .page import Page
@@ -131,4 +131,4 @@ def write(
     ...       names=["drag"], facts={"Optimiser": "Adam"})                # doctest: +SKIP
     """
     html = page(net, history, X_train, Y_train, X_val, Y_val, **how)
-    write_whole(path, html.encode("utf-8"))
+    replace_file(path, html.encode("utf-8"))
