@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import cli, losses, tables
+from chainrule import check_command, cli, losses, tables
 
 QUICK = ["--hidden", "6", "--epochs", "4"]
 CITIES = np.array(["Lima", "Oslo", "Rome"])
@@ -201,6 +201,20 @@ def test_every_loss_trains_as_in_python(run, table, text, n_L):
     expected = np.exp(a) if text == "poisson" else a
     found = np.array([line.split(",") for line in out[1:]], float)
     np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_the_gradients_of_the_loss_are_checked(run, table, monkeypatch):
+    seen = []
+    check = check_command.gradcheck
+
+    def spy(net, X, Y, loss, **how):
+        seen.append(loss)
+        return check(net, X, Y, loss=loss, **how)
+
+    monkeypatch.setattr(check_command, "gradcheck", spy)
+    run("train", "h.csv", "--target", "price", *FROM, "--loss", "huber:0.5", *QUICK)
+    run("check", "h.safetensors", "h.csv")
+    assert seen == [losses.Huber(0.5)] * 2
 
 
 def test_a_mean_and_a_spread(run):
@@ -660,8 +674,11 @@ def test_report(run, fails, table, target):
     assert "h.safetensors, r.html" in result.out
     page = Path("r.html").read_text()
     assert f"<title>h.csv: {target.replace(',', ', ')}" in page
-    for word in (*target.split(","), "city=Rome", "SGD", "line "):
+    for word in (*target.split(","), "city=Rome", "SGD"):
         assert word in page
+    lines = set(map(int, re.findall(r">line (\d+)<", page)))  # the largest errors
+    assert lines
+    assert lines <= {row + 2 for row in split(160)[1].tolist()}
     assert "<script" not in page
     run("train", "h.csv", "--target", target, *features)  # a page is replaced by another
     Path("r.html").write_text("<html>precious</html>")
