@@ -213,7 +213,7 @@ def test_kinds_that_do_not_fit():
         metrics.accuracy(["a", "b"], [0, 1])
     with pytest.raises(TypeError, match="Y holds strings, and prediction 2 columns"):
         metrics.accuracy(["a", "b"], np.eye(2))
-    with pytest.raises(TypeError, match="Y has object dtype"):
+    with pytest.raises(ValueError, match="Y has 1 missing value"):
         metrics.accuracy(["a", None], ["a", "b"])
 
 

@@ -179,6 +179,34 @@ def test_scores_that_are_no_probabilities_are_only_labels():
         assert (int(actual), int(said)) == (y2[i], guess[i])
 
 
+def test_one_output_beyond_0_and_1_is_a_score_on_both_sides():
+    net = cr.Network([cr.Dense(1)], 1, "float64")
+    net.W[1], net.b[1] = [[1.0]], [0.0]
+    X, y = [[0.1], [0.4], [0.6], [0.9]], [0, 1, 1, 1]
+    X2, y2 = [[-0.5], [0.2], [1.5]], [0, 0, 1]
+    h = cr.History(cost=[1.0])
+    for sides in ((X, y, X2, y2), (X2, y2, X, y)):
+        page = Page(training_report.page(net, h, *sides, task="classification"))
+        right = [{4: 0.75, 3: 1.0}[len(side)] for side in sides[::2]]
+        found = page.measures()
+        assert set(found) == {"accuracy", "balanced accuracy", "F1"}
+        assert [found["accuracy"][k] for k in ("training", "validation")] == right
+    page = Page(training_report.page(net, h, X, y, X, y, task="classification"))
+    assert page.measures()["log loss"]["training"] == pytest.approx(
+        sk.log_loss(y, np.ravel(X)), rel=1e-9
+    )
+
+
+def test_outputs_that_do_not_add_up_are_scores():
+    g = np.random.default_rng(0)
+    X, y = g.normal(size=(40, 4)), g.integers(3, size=40)
+    net = cr.Network([cr.Dense(3, "sigmoid")], 4, "float64")
+    page = Page(training_report.page(net, cr.History(cost=[1.0]), X, y, task="classification"))
+    assert set(page.measures()) == {"accuracy", "balanced accuracy", "F1"}
+    guess = net.predict(X).argmax(axis=1)
+    assert page.measures()["accuracy"]["training"] == pytest.approx(np.mean(guess == y))
+
+
 def test_several_labels_at_once():
     g = np.random.default_rng(0)
     X = g.normal(size=(90, 4))
@@ -289,7 +317,7 @@ def test_chance_is_two_standard_errors():
     """The sentence turns where the difference of means passes twice its standard error."""
     rows = np.array([1.0, 3.0] * 8)
     spread = np.sqrt(2 * rows.var(ddof=1) / 16)
-    for shift, chance in ((1.9 * spread, True), (2.1 * spread, False)):
+    for shift, chance in ((1.98 * spread, True), (2.02 * spread, False)):
         y = np.sqrt(np.stack([rows, rows + shift]))
         sides = [findings.Rows(t[:, None], np.zeros((16, 1)), np.zeros((16, 1))) for t in y]
         found = findings.Findings("regression", False, ["y"], *sides)

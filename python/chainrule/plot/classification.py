@@ -63,8 +63,7 @@ def confusion_matrix(
 
     texts = canvas.apart(names, LONGEST)
     both, numbered = K <= PERCENT, K <= COUNTS
-    widest = len(f"{counts.max():,}")
-    cell = max(0.72, 0.1 * widest + 0.2) if both else max(0.3, 0.07 * widest + 0.08)
+    cell = 0.72 if both else 0.34
     cell = cell if numbered else max(0.1, 8 / K)
     side = max(2.2, cell * K)
     longest = max(map(len, texts))

@@ -106,7 +106,7 @@ def _single(panels: list[Any], history: Any, names: list[str]) -> None:
     best = best_epoch(history)
     curves.draw(panels[0], history)
     _ring(panels[0], history.val_cost or history.cost, best)
-    panels[0].legend(frameon=False)
+    panels[0].legend(framealpha=0.8, edgecolor="none")
     validated = bool(history.val_cost)
     which = "validation" if validated else "training"
     colour, line = (canvas.ORANGE, "--") if validated else (canvas.BLUE, "-")
@@ -116,7 +116,7 @@ def _single(panels: list[Any], history: Any, names: list[str]) -> None:
         curves.curve(axes, values, line, color=colour, label=label)
         _ring(axes, values, best)
         _metric_axis(axes, name, [values])
-        axes.legend(frameon=False)
+        axes.legend(framealpha=0.8, edgecolor="none")
 
 
 def _compare(path: canvas.Path | None, histories: dict[str, Any], names: list[str]) -> Figure:

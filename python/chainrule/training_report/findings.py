@@ -86,25 +86,68 @@ def find(
     names: Sequence[str] | None,
 ) -> Findings:
     """Predict, measure and compare."""
-    read = _numbers if task == "regression" else _classes
-    pairs = [(train, "_train")] + ([] if val is None else [(val, "_val")])
-    sides = [read(net, loss, X, Y, end) for (X, Y), end in pairs]
-    kinds = {kind for kind, _ in sides}
-    if len(kinds) > 1:
-        raise ValueError("Y_train and Y_val must hold targets of one form")
-    kind = kinds.pop()
-    rows = [side for _, side in sides]
+    pairs = [train] if val is None else [train, val]
+    inputs = [np.atleast_2d(X) for X, _ in pairs]
+    answers = [loss.predictions(net.predict(X)) for X in inputs]
+    targets = [np.asarray(Y) for _, Y in pairs]
+    # One form for both sides, whatever the rows of one of them happen to look like.
+    kind, probable = "regression", False
+    if task == "classification":
+        kind = "labels" if _several(loss, targets, answers[0].shape[1]) else "classes"
+        probable = kind == "labels" or all(map(_are_probabilities, answers))
+    rows = [
+        Rows(*_read(loss, Y, P, kind, probable, name), X)
+        for X, Y, P, name in zip(inputs, targets, answers, ("Y_train", "Y_val"), strict=False)
+    ]
     if kind == "regression":
-        given = checked_names(names, "names", rows[0].Y.shape[1]) or _outputs(
-            loss, rows[0].Y.shape[1]
-        )
+        count = rows[0].Y.shape[1]
+        given = checked_names(names, "names", count) or _outputs(loss, count)
     else:
-        count = net.n[-1] if net.n[-1] > 1 else 2
+        count = max(net.n[-1], 2)
         given = checked_names(classes, "classes", count) or [str(k) for k in range(count)]
-    probable = kind == "labels" or rows[0].prediction.ndim == 2
     found = Findings(kind, probable, given, rows[0], rows[1] if len(rows) > 1 else None)
     _measure(found, loss)
     return found
+
+
+def _several(loss: Loss, targets: Sequence[Array], outputs: int) -> bool:
+    """Whether a row may have several labels at once."""
+    if outputs > 1 and loss.name == "binary_cross_entropy":
+        return True
+    wide = [y for y in targets if y.ndim == 2 and y.shape[1] > 1]
+    return any(not (y.sum(axis=1) == 1).all() for y in wide)
+
+
+def _are_probabilities(P: Array) -> bool:
+    inside = bool((P >= 0).all() and (P <= 1).all())
+    return inside and (P.shape[1] == 1 or np.allclose(P.sum(axis=1, dtype=float), 1, atol=1e-3))
+
+
+def _read(
+    loss: Loss, Y: Array, P: Array, kind: str, probable: bool, name: str
+) -> tuple[Array, Array]:
+    """`_form`, with the argument's name in errors."""
+    try:
+        return _form(loss, Y, P, kind, probable)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
+
+
+def _form(loss: Loss, Y: Array, P: Array, kind: str, probable: bool) -> tuple[Array, Array]:
+    """Targets and predictions in the form that `Rows` has."""
+    if kind == "regression":
+        y, p, _ = numbers(loss.targets(Y, P.shape[1], "Y"), P, None)
+        return y, p
+    K = max(P.shape[1], 2)
+    if kind == "labels":
+        P = np.clip(P, 0, 1)
+        metrics.accuracy(Y, P)  # refuses what are no labels
+        return Y.astype(np.int64), P
+    if probable:
+        P = P if P.shape[1] > 1 else np.column_stack([1 - P, P])
+        return metrics.class_indices(Y, P, range(K))[0], P
+    said = P.argmax(axis=1) if P.shape[1] > 1 else (P[:, 0] > 0.5).astype(np.int64)
+    return metrics.class_indices(Y, said, range(K))[0], said
 
 
 def checked_names(given: Any, name: str, count: int) -> list[str]:
@@ -122,38 +165,6 @@ def _outputs(loss: Loss, count: int) -> list[str]:
     if isinstance(loss, Quantile) and len(loss.parameters) == count > 1:
         return [f"quantile {q:g}" for q in loss.parameters]
     return ["y"] if count == 1 else [f"y_{j}" for j in range(1, count + 1)]
-
-
-def _numbers(net: Network, loss: Loss, X: Any, Y: Any, end: str) -> tuple[str, Rows]:
-    X = np.atleast_2d(X)
-    prediction = loss.predictions(net.predict(X))
-    try:
-        y, p, _ = numbers(loss.targets(Y, net.n[-1], "Y"), prediction, None)
-    except ValueError as error:
-        raise ValueError(f"Y{end}: {error}") from None
-    return "regression", Rows(y, p, X)
-
-
-def _classes(net: Network, loss: Loss, X: Any, Y: Any, end: str) -> tuple[str, Rows]:
-    """Class indices and probabilities; outputs that are none are scores, whose largest counts."""
-    X = np.atleast_2d(X)
-    P = loss.predictions(net.predict(X))
-    y = np.asarray(Y)
-    inside = bool((P >= 0).all() and (P <= 1).all())
-    one = P.shape[1] == 1 or np.allclose(P.sum(axis=1, dtype=float), 1, atol=1e-3)
-    several = y.ndim == 2 and y.shape[1] > 1 and not (y.sum(axis=1) == 1).all()
-    try:
-        if several or (loss.name == "binary_cross_entropy" and P.shape[1] > 1):
-            metrics.accuracy(y, np.clip(P, 0, 1))
-            return "labels", Rows(y.astype(np.int64), np.clip(P, 0, 1), X)
-        if inside and one:
-            P = P if P.shape[1] > 1 else np.column_stack([1 - P, P])
-            return "classes", Rows(metrics.class_indices(y, P, range(P.shape[1]))[0], P, X)
-        K = max(P.shape[1], 2)
-        said = P.argmax(axis=1) if P.shape[1] > 1 else (P[:, 0] > 0.5).astype(np.int64)
-        return "classes", Rows(metrics.class_indices(y, said, range(K))[0], said, X)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"Y{end}: {error}") from None
 
 
 def _measure(found: Findings, loss: Loss) -> None:
