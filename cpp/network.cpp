@@ -250,20 +250,6 @@ void Fused<T>::backward(const Desk& desk, const Going<T>& going, Range samples) 
   }
 }
 
-// Part `part` of the inputs of each layer.
-template <class T>
-void Fused<T>::gradient(const Desk& desk, int samples, int part, int parts, T* g, T* scratch) {
-  for (int l = net_.L(); l >= 1; --l) {
-    const std::ptrdiff_t n_in = net_.n(l - 1), n_out = net_.n(l);
-    const Range mine = share(n_in + 1, 1, part, parts);
-    if (mine.size() == 0) continue;
-    // (BP4) dW^l = delta^l a^{l-1}T   (BP3) db^l = delta^l 1: the row of ones in a
-    kernels_.gradient_columns(static_cast<int>(mine.size()), static_cast<int>(n_out), samples,
-                              desk.on[l - 1] + mine.begin * ld_, desk.delta[l], ld_,
-                              g + net_.layout.W(l) + mine.begin * n_out, scratch);
-  }
-}
-
 // Slots of gradients, each member filling some of them alone.
 template <class T>
 void Fused<T>::spans_alone(const Team& team, const Going<T>& going, std::ptrdiff_t rows) {
@@ -281,32 +267,38 @@ void Fused<T>::spans_alone(const Team& team, const Going<T>& going, std::ptrdiff
       backward(desk, block, all);
       const bool first = i == unit * unit_;
       T* const g = first ? slot : desk.block_sum;
-      gradient(desk, static_cast<int>(all.size()), 0, 1, g, desk.scratch);
+      gradient(desk, static_cast<int>(all.size()), 0, 1, g, desk.scratch,
+               [](std::ptrdiff_t, const T*, std::ptrdiff_t) {});
       if (!first) kernels_.add(slot, g, size_);
     }
+  });
+}
+
+// One block on the one desk; the members share its samples.
+template <class T>
+void Fused<T>::pass_together(const Team& team, const Going<T>& block) {
+  const Desk& desk = desks_[0];
+  const std::ptrdiff_t count = std::min(kSampleBlock, block.batch.m - block.from);
+  const std::ptrdiff_t first = block.from % round_;  // of row_cost_
+  const int parts = team.size();
+  team.for_each(parts, [&](int part, int) {
+    const Range mine = share(count, kernels_.panel, part, parts);
+    if (mine.size() == 0) return;
+    load(desk, block, mine);
+    forward(desk, block, mine);
+    loss(desk, block, mine, true, row_cost_.data() + first + mine.begin);
+    backward(desk, block, mine);
   });
 }
 
 // One slot; the members share the samples of a block, then the rows of its gradient.
 template <class T>
 void Fused<T>::spans_together(const Team& team, const Going<T>& going, std::ptrdiff_t rows) {
-  const Desk& desk = desks_[0];
-  const int parts = team.size();
   for (std::ptrdiff_t i = 0; i < rows; i += kSampleBlock) {
-    const std::ptrdiff_t count = std::min(kSampleBlock, rows - i);
-    const Going<T> block{going.batch, going.D, going.from + i};
-    team.for_each(parts, [&](int part, int) {
-      const Range mine = share(count, kernels_.panel, part, parts);
-      if (mine.size() == 0) return;
-      load(desk, block, mine);
-      forward(desk, block, mine);
-      loss(desk, block, mine, true, row_cost_.data() + i + mine.begin);
-      backward(desk, block, mine);
-    });
-    T* const g = i == 0 ? slots_.data() : desk.block_sum;
-    team.for_each(parts, [&](int part, int rank) {
-      gradient(desk, static_cast<int>(count), part, parts, g, desk.scratch + rank * scratch_size_);
-    });
+    pass_together(team, {going.batch, going.D, going.from + i});
+    T* const g = i == 0 ? slots_.data() : desks_[0].block_sum;
+    gradient_together(team, static_cast<int>(std::min(kSampleBlock, rows - i)), g,
+                      [](std::ptrdiff_t, const T*, std::ptrdiff_t) {});
     if (i > 0) kernels_.add(slots_.data(), g, size_);
   }
 }

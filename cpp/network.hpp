@@ -161,7 +161,12 @@ class Fused {
   void loss(const Desk& desk, const Going<T>& going, Range samples, bool with_delta,
             double* row_cost);
   void backward(const Desk& desk, const Going<T>& going, Range samples);
-  void gradient(const Desk& desk, int samples, int part, int parts, T* g, T* scratch);
+  template <class Finish>
+  void gradient(const Desk& desk, int samples, int part, int parts, T* g, T* scratch,
+                const Finish& finish);
+  void pass_together(const Team& team, const Going<T>& going);
+  template <class Finish>
+  void gradient_together(const Team& team, int samples, T* g, const Finish& finish);
   void spans_alone(const Team& team, const Going<T>& going, std::ptrdiff_t rows);
   void spans_together(const Team& team, const Going<T>& going, std::ptrdiff_t rows);
   void add_slots(std::ptrdiff_t rows, bool first, Range theta);
@@ -182,12 +187,50 @@ class Fused {
   Buffer<double> row_cost_;
 };
 
+// Part `part` of the inputs of each layer; finish(at, g, n) for each piece.
+template <class T>
+template <class Finish>
+void Fused<T>::gradient(const Desk& desk, int samples, int part, int parts, T* g, T* scratch,
+                        const Finish& finish) {
+  for (int l = net_.L(); l >= 1; --l) {
+    const std::ptrdiff_t n_in = net_.n(l - 1), n_out = net_.n(l);
+    const Range mine = share(n_in + 1, 1, part, parts);
+    if (mine.size() == 0) continue;
+    const std::ptrdiff_t at = net_.layout.W(l) + mine.begin * n_out;
+    // (BP4) dW^l = delta^l a^{l-1}T   (BP3) db^l = delta^l 1: the row of ones in a
+    kernels_.gradient_columns(static_cast<int>(mine.size()), static_cast<int>(n_out), samples,
+                              desk.on[l - 1] + mine.begin * ld_, desk.delta[l], ld_, g + at,
+                              scratch);
+    finish(at, static_cast<const T*>(g + at), mine.size() * n_out);
+  }
+}
+
+// The members share the rows of the gradient of the one desk.
+template <class T>
+template <class Finish>
+void Fused<T>::gradient_together(const Team& team, int samples, T* g, const Finish& finish) {
+  const Desk& desk = desks_[0];
+  const int parts = team.size();
+  team.for_each(parts, [&](int part, int rank) {
+    gradient(desk, samples, part, parts, g, desk.scratch + rank * scratch_size_, finish);
+  });
+}
+
 template <class T>
 template <class Finish, class Interrupted>
 Outcome Fused<T>::backpropagate(const Team& team, const Batch<T>& batch, const Finish& finish,
                                 const Interrupted& interrupted) {
   const double D = batch.objective->divisor(batch.weights(), net_.n(net_.L()));
   double sum = 0;
+  if (batch.m <= kSampleBlock && (together_ || team.size() == 1) && size_ >= kShareTheta) {
+    // One block: a piece of the gradient is finished while it is in cache.
+    pass_together(team, {batch, D});
+    sum = add_costs(sum, row_cost_.data(), batch.m);
+    if (interrupted() || !representable<T>(sum / D))
+      return {std::numeric_limits<double>::infinity(), true};
+    gradient_together(team, static_cast<int>(batch.m), slots_.data(), finish);
+    return {sum / D, false};
+  }
   for (std::ptrdiff_t from = 0; from < batch.m; from += round_) {
     const std::ptrdiff_t rows = std::min(round_, batch.m - from);
     if (together_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import re
 import warnings
 
@@ -189,11 +190,11 @@ REFUSED = {
     "ragged inside": ([[[1], [2, 3]]], ValueError, r"X\[0\] is ragged: row 1"),
     "object": (np.array([[1.0]], object), TypeError, r"X has object dtype.*dtype=float"),
     "None": (None, TypeError, "X has object dtype.*NoneType"),
-    "list with None": ([[1.0, None]], TypeError, "X has object dtype"),
+    "list with None": ([[1.0, None]], ValueError, r"X: column 1 has 1 missing value.*Encoder"),
     "generator": ((i for i in [1]), TypeError, "X has object dtype.*generator"),
     "dict": ({"a": 1}, TypeError, "X has object dtype.*dict"),
     "huge ints": ([[2**70]], TypeError, "X has object dtype"),
-    "str": ([["1", "2"]], TypeError, "X must hold numbers, got dtype <U1"),
+    "str": ([["1", "2"]], TypeError, "X must hold numbers, got dtype <U1; .*chainrule.Encoder"),
     "a str": ("abc", TypeError, "X must hold numbers"),
     "bytes": (np.array([[b"1"]]), TypeError, "X must hold numbers"),
     "dates": (np.array([["2020-01-01"]], "M8[D]"), TypeError, "X must hold numbers.*datetime"),
@@ -324,3 +325,268 @@ def test_check_out(dtype):
             check_out(out, (4, 2), dtype, {})
     with pytest.raises(ValueError, match=re.escape("out must not share memory with X")):
         check_out(good, (4, 2), dtype, {"X": good[1:, :1]})
+
+
+# --- tables and tensors of other libraries --------------------------------------------------------
+
+ROWS = [[1.5, 2.0, 1.0], [3.25, -4.0, 0.0]]
+CELLS = {"a": [1.5, 3.25], "n": [2, -4], "b": [True, False]}
+
+
+def pandas_frames():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(CELLS)
+    yield frame
+    yield frame.astype(object)
+    yield frame.astype("float64")
+    yield frame.astype({"a": "float32", "n": "int8"})
+    yield frame.astype({"a": "Float64", "n": "Int64", "b": "boolean"})
+    yield frame.astype({"a": "Float32", "n": "Int8"})
+    yield pd.concat([frame, frame])[2:]
+    yield frame.set_axis([0, 1, 1], axis=1)  # names may repeat: only the place counts
+    yield frame.astype({"a": pd.SparseDtype("float64", 0.0)})
+    pa = pytest.importorskip("pyarrow")
+    yield pa.table(CELLS).to_pandas(types_mapper=pd.ArrowDtype)
+
+
+def polars_frames():
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame(CELLS)
+    yield frame
+    yield frame.cast(pl.Float64)
+    yield frame.cast({"a": pl.Float32, "n": pl.Int8})
+    yield frame.cast({"a": pl.Decimal(10, 2)})
+    yield frame.cast({"n": pl.Int128})
+
+
+def arrow_tables():
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table(CELLS)
+    yield table
+    yield pa.RecordBatch.from_pydict(CELLS)
+    yield pa.concat_tables([table.slice(0, 1), table.slice(1)])
+    yield table.set_column(0, "a", table["a"].cast(pa.decimal128(10, 2)))
+    yield table.set_column(0, "a", table["a"].cast(pa.float32()))
+
+
+@pytest.mark.parametrize("frames", [pandas_frames, polars_frames, arrow_tables])
+def test_tables(frames, dtype):
+    for frame in frames():
+        X = as_matrix(frame, "X", dtype, 3, 2)
+        assert X.tolist() == ROWS
+        assert X.dtype == dtype
+        assert X.flags.c_contiguous
+        assert X.flags.aligned
+
+
+def columns_of_numbers():
+    """Each of the values 1, 2, 4 as one column of a library."""
+    values = [1.0, 2.0, 4.0]
+    pd = pytest.importorskip("pandas")
+    yield pd.Series(values)
+    yield pd.Series([1, 2, 4], dtype="Int64")
+    yield pd.Series([1, 2, 4], dtype=object)
+    yield pd.array([1, 2, 4])
+    yield pd.Index(values)
+    pl = pytest.importorskip("polars")
+    yield pl.Series("y", values)
+    pa = pytest.importorskip("pyarrow")
+    yield pa.array(values)
+    yield pa.chunked_array([values[:1], values[1:]])
+
+
+def test_columns(dtype):
+    for column in columns_of_numbers():
+        assert as_matrix(column, "Y", dtype, 1, 3, column=True).tolist() == [[1], [2], [4]]
+        with pytest.raises(ValueError, match=r"X: expected 2-D, got shape \(3,\)"):
+            as_matrix(column, "X", dtype)
+
+
+def test_a_wide_table_keeps_the_bits():
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    pa = pytest.importorskip("pyarrow")
+    x = np.random.default_rng(0).normal(size=(50, 20))
+    names = [f"c{k}" for k in range(20)]
+    for frame in (
+        pd.DataFrame(x, columns=names),
+        pl.DataFrame(x, schema=names),
+        pa.table(dict(zip(names, x.T, strict=True))),
+    ):
+        assert as_matrix(frame, "X", "float64").tobytes() == x.tobytes()
+        assert as_matrix(frame, "X", "float32").tobytes() == (x.astype("f4").tobytes())
+
+
+def frames_of(cells):
+    """The same columns in every library that can hold them."""
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    pa = pytest.importorskip("pyarrow")
+    return [pd.DataFrame(cells), pl.DataFrame(cells), pa.table(cells)]
+
+
+BAD_TABLES = {
+    "text": (
+        {"a": [1.0, 2.0], "city": ["Rome", "Oslo"]},
+        TypeError,
+        "X: column 'city' holds text such as 'Rome' in row 0; encode it with chainrule.Encoder",
+    ),
+    "gap": (
+        {"a": [1.0, 2.0, 3.0], "b": [None, 5.0, None]},
+        ValueError,
+        r"X: column 'b' has 2 missing value\(s\) in 3 rows, the first in row 0; .*Encoder",
+    ),
+    "gap in whole numbers": (
+        {"n": [1, None]},
+        ValueError,
+        r"X: column 'n' has 1 missing value\(s\) in 2 rows, the first in row 1",
+    ),
+    "gap in truth values": ({"b": [True, None]}, ValueError, "X: column 'b' has 1 missing value"),
+    "nan": ({"a": [1.0, float("nan")]}, ValueError, "X: column 'a' has 1 missing value"),
+    "inf": ({"a": [1.0, -np.inf]}, ValueError, "X: column 'a' must be finite, got -inf in row 1"),
+    "dates": (
+        {"when": np.array(["2020-01-01"], "M8[us]")},
+        TypeError,
+        "X: column 'when' holds dates .*convert them to numbers first",
+    ),
+    "spans": ({"t": np.array([1], "m8[us]")}, TypeError, "X: column 't' holds spans of time"),
+    "no rows": ({"a": np.zeros(0)}, ValueError, r"X has 0 sample\(s\)"),
+    "no columns": ({}, ValueError, r"X has 0 "),
+    "too few": ({"a": [1.0]}, ValueError, "X has 1 features, but Network is expecting 2"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_bad_tables(case, dtype):
+    cells, kind, words = BAD_TABLES[case]
+    for frame in frames_of(cells):
+        with pytest.raises(kind, match=words):
+            as_matrix(frame, "X", dtype, 2)
+
+
+def test_bad_columns(dtype):
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    pa = pytest.importorskip("pyarrow")
+    for column in (pd.Series([1, None], name="y"), pl.Series("y", [1, None])):
+        with pytest.raises(ValueError, match="Y: column 'y' has 1 missing value"):
+            as_matrix(column, "Y", dtype, column=True)
+    for column in (pd.Series([1, None]), pa.array([1, None]), pd.array([1, None])):
+        with pytest.raises(ValueError, match="Y has 1 missing value"):
+            as_matrix(column, "Y", dtype, column=True)
+    with pytest.raises(
+        TypeError, match=r"Y holds text such as 'a' in row 1; encode it with chainrule\.Target"
+    ):
+        as_matrix(pd.Series([None, "a"]), "Y", dtype, column=True)
+    mixed = pd.DataFrame({"m": [1, "x"]})
+    with pytest.raises(TypeError, match="X: column 'm' mixes numbers and text: row 0 has 1"):
+        as_matrix(mixed, "X", dtype)
+    with pytest.raises(TypeError, match=r"pass its \.collect\(\)"):
+        as_matrix(pl.LazyFrame({"a": [1]}), "X", dtype)
+
+
+def test_big_whole_numbers_in_a_table_warn(dtype):
+    for frame in frames_of({"id": [2**53 + 1, 0], "a": [0.5, 1.5]}):
+        with pytest.warns(UserWarning, match=r"X: column 'id' has whole numbers beyond 2\*\*53"):
+            as_matrix(frame, "X", dtype)
+
+
+class OnlyDLPack:
+    """A tensor that speaks DLPack alone, in the memory of `device`."""
+
+    def __init__(self, array, device=1):
+        self.array, self.where = array, device
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__()
+
+    def __dlpack_device__(self):
+        return self.where, 0
+
+
+def test_dlpack(dtype):
+    x = np.arange(6.0).reshape(2, 3)
+    assert as_matrix(OnlyDLPack(x), "X", dtype).tolist() == x.tolist()
+    assert as_matrix(OnlyDLPack(x[:, ::-1]), "X", dtype).tolist() == x[:, ::-1].tolist()
+    with pytest.raises(ValueError, match=r"X lies on another device.*copy it there first"):
+        as_matrix(OnlyDLPack(x, device=2), "X", dtype)
+
+
+def test_torch(dtype):
+    torch = pytest.importorskip("torch")
+    x = torch.arange(6.0).reshape(2, 3)
+    for tensor in (x, x.double(), x.to(torch.bfloat16), x.half(), x.int(), x.T.contiguous().T):
+        assert as_matrix(tensor, "X", dtype).tolist() == x.tolist()
+    assert as_matrix([x[0], x[1]], "X", dtype).tolist() == x.tolist()
+    for tensor in (
+        x.clone().requires_grad_(),
+        torch.nn.Parameter(x),
+        x.clone().requires_grad_() * 2,
+    ):
+        with pytest.raises(ValueError, match=r"X is a tensor that requires a gradient.*X\.detach"):
+            as_matrix(tensor, "X", dtype)
+    with pytest.raises(ValueError, match=r"X lies on meta.*X\.cpu"):
+        as_matrix(torch.ones(2, 3, device="meta"), "X", dtype)
+    with pytest.raises(TypeError, match=r"X is a sparse tensor; pass X\.to_dense"):
+        as_matrix(torch.eye(2).to_sparse(), "X", dtype)
+    with pytest.raises(ValueError, match="Complex data not supported"):
+        as_matrix(x * 1j, "X", dtype)
+
+
+def test_jax(dtype):
+    jnp = pytest.importorskip("jax.numpy")
+    x = jnp.arange(6.0).reshape(2, 3)
+    for value in (x, x.astype(jnp.bfloat16), x.astype(int), x.T.T):
+        assert as_matrix(value, "X", dtype).tolist() == x.tolist()
+
+
+def test_buffers_and_sparse(dtype):
+    cells = array.array("d", [1.0, 2.0])
+    assert as_matrix(cells, "Y", dtype, column=True).tolist() == [[1], [2]]
+    assert as_matrix(memoryview(cells), "Y", dtype, column=True).tolist() == [[1], [2]]
+    sparse = pytest.importorskip("scipy.sparse")
+    for matrix in (sparse.csr_matrix(np.eye(2)), sparse.coo_array(np.eye(2))):
+        with pytest.raises(TypeError, match=r"X is a sparse .*; pass X\.toarray\(\)"):
+            as_matrix(matrix, "X", dtype)
+
+
+def test_gaps_in_lists_and_objects(dtype):
+    with pytest.raises(ValueError, match=r"X: column 1 has 1 missing value\(s\) in 2 rows.*row 1"):
+        as_matrix([[1, 2], [3, None]], "X", dtype)
+    with pytest.raises(ValueError, match=r"Y has 2 missing value\(s\) in 3 rows.*row 0"):
+        as_matrix([None, 2, None], "Y", dtype, column=True)
+    with pytest.raises(ValueError, match="X: column 0 has 1 missing"):
+        as_matrix(np.array([[np.nan], [1.0]], object), "X", dtype)
+    with pytest.raises(ValueError, match=r"got nan at .*a missing value"):
+        as_matrix([[1.0, np.nan]], "X", dtype)
+    with pytest.raises(TypeError, match="object dtype"):
+        as_matrix(np.array([["", 1]], object), "X", dtype)
+
+
+def test_every_public_call_takes_tables(dtype):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 2)).astype(dtype), rng.normal(size=(12, 1)).astype(dtype)
+    twin = cr.Network([cr.Dense(3, "tanh"), cr.Dense(1)], n_inputs=2, dtype=dtype)
+    for X, Y in zip(
+        frames_of({"a": x[:, 0], "b": x[:, 1]}), frames_of({"y": y[:, 0]}), strict=True
+    ):
+        net, plain = twin.copy(), twin.copy()
+        assert net.predict(X).tobytes() == net.predict(x).tobytes()
+        assert net(X).tobytes() == net(x).tobytes()
+        assert net.cost(X, Y) == net.cost(x, y)
+        assert net.gradient(X, Y).theta.tobytes() == net.gradient(x, y).theta.tobytes()
+        assert net.trace(X, Y).cost == net.trace(x, y).cost
+        assert cr.Scaling.fit(X, Y) == cr.Scaling.fit(x, y)
+        net.fit(X, Y, epochs=2, validation_data=(X, Y))
+        plain.fit(x, y, epochs=2, validation_data=(x, y))
+        assert net.theta.tobytes() == plain.theta.tobytes()
+        assert cr.Trainer(net).step(X, Y) == cr.Trainer(plain).step(x, y)
+        assert net.theta.tobytes() == plain.theta.tobytes()
+        net.scaling = plain.scaling = cr.Scaling.fit(X, Y)
+        assert net.predict(X).tobytes() == plain.predict(x).tobytes()
+
+
+def test_nothing_changes_when_a_table_is_refused(dtype, unchanged):
+    net = cr.Network([cr.Dense(1)], n_inputs=2, dtype=dtype)
+    for frame in frames_of({"a": [1.0, 2.0], "b": [None, 5.0]}):
+        with unchanged(net), pytest.raises(ValueError, match="column 'b'"):
+            net.fit(frame, [1.0, 2.0], epochs=1)
+        with unchanged(net), pytest.raises(ValueError, match="column 'b'"):
+            net.fit([[1.0, 2.0]] * 2, [1.0, 2.0], epochs=1, validation_data=(frame, [1.0, 2.0]))

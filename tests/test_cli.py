@@ -690,7 +690,7 @@ def test_reading_fails(fails, monkeypatch, number, code):
     def broken(path):
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr(tables, "_open", broken)
+    monkeypatch.setattr(tables.parquet_file, "open_file", broken)
     fails(code, ["train", "diabetes"], "diabetes.csv", os.strerror(number))
 
 

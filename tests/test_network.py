@@ -54,7 +54,7 @@ def test_public_names():
         *("MAE", "Huber", "LogCosh", "Quantile", "Poisson", "GaussianNLL", "CustomLoss"),
         *("BinaryCrossEntropy", "CrossEntropy"),
         *("Cosine", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"),
-        "EarlyStopping",
+        *("EarlyStopping", "Encoder", "Target"),
         *("__version__", "get_num_threads"),
         *("calculus", "gradcheck", "info", "load", "plot", "reference", "set_isa"),
         "set_num_threads",
@@ -620,7 +620,7 @@ def test_beyond_float32(call, unchanged):
         (np.full((6, 2), np.nan), ValueError, r"Y must be finite, got nan at \(0, 0\)"),
         (np.full((6, 2), 1j), ValueError, "Complex data not supported: Y"),
         (np.full((6, 2), "a"), TypeError, "Y must hold numbers"),
-        (np.full((6, 2), None), TypeError, "Y has object dtype"),
+        (np.full((6, 2), None), ValueError, "Y: column 0 has 6 missing value"),
         ([[1, 2]] * 5 + [[1]], ValueError, "Y is ragged: row 5"),
     ],
 )

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chainrule import FormatError, tables
+from chainrule.tables import csv_file, names
 
 ANY = settings(
     deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -245,12 +246,12 @@ def test_long_field_and_line(write, monkeypatch):
     refused(write("a,b\n1," + "9" * 10_000_000 + "\n"), "line 2", "longer than 131072 characters")
     message = refused(write('a,b\n"1",' + "9" * 200_000 + "\n"), "line 2", "longer than")
     assert "quote" not in message
-    monkeypatch.setattr(tables, "LINE_LIMIT", 1000)
+    monkeypatch.setattr(csv_file, "LINE_LIMIT", 1000)
     refused(write("a,b\n1,2\n" + "3" * 2000), "line 3", "longer than 1000 bytes")
 
 
 def test_too_many_columns(write, monkeypatch):
-    monkeypatch.setattr(tables, "COLUMN_LIMIT", 3)
+    monkeypatch.setattr(names, "COLUMN_LIMIT", 3)
     assert tables.read(write("a,b,c\n1,2,3\n")).values.shape == (1, 3)
     refused(write("a,b,c,d\n1,2,3,4\n"), "4 columns, at most 3")
 
@@ -275,7 +276,7 @@ def test_other_separators(write, mark, name):
 @pytest.mark.parametrize("end", [4 + 4 * 50_000, 4 + 4 * 200_000])
 def test_changed_while_reading(write, monkeypatch, end):
     path = write("a,b\n" + "1,2\n" * 100_000)
-    records = tables._records
+    records = csv_file.records
 
     def changing(file, path):
         for record in records(file, path):
@@ -283,7 +284,7 @@ def test_changed_while_reading(write, monkeypatch, end):
                 path.write_text("a,b\n" + "1,2\n" * ((end - 4) // 4))
             yield record
 
-    monkeypatch.setattr(tables, "_records", changing)
+    monkeypatch.setattr(csv_file, "records", changing)
     refused(path, "changed while reading")
 
 
@@ -420,3 +421,259 @@ def test_split_refuses(m, fraction):
 def test_split_of_one_row_with_nothing_held_out():
     train, held = tables.split(1, 0, 0)
     assert (train.tolist(), held.tolist()) == ([0], [])
+
+
+# --- by columns -----------------------------------------------------------------------------------
+
+
+def kinds(table):
+    return {name: table[name].kind for name in table.names}
+
+
+def test_frame_of_a_csv_file(write):
+    path = write("w,x,p,t,b,g\n1,1.5,1.0,ab,true,\n-2,2,2.0,1x,FALSE,\n+3,3,3.,,True,\n")
+    table = tables.frame(path)
+    assert table.names == ("w", "x", "p", "t", "b", "g")
+    assert len(table) == 3
+    assert kinds(table) == {
+        "w": "integer", "x": "real", "p": "real", "t": "text", "b": "boolean", "g": "real",
+    }  # fmt: skip
+    assert table["w"].values.tolist() == [1, -2, 3]
+    assert table["b"].values.tolist() == [True, False, True]
+    assert table["t"].texts().tolist() == ["ab", "1x", None]
+    assert table["p"].texts().tolist() == ["1.0", "2.0", "3."]
+    assert table["g"].missing.all()
+    assert table.path == str(path)
+    assert table.place(0) == "line 2"
+    assert tables.frame(table) is table
+    assert tables.frame(path, ["t", "w"]).names == ("t", "w")
+    with pytest.raises(FormatError, match=r"no column 'z'; it has w, x"):
+        tables.frame(path, ["z"])
+    with pytest.raises(FormatError, match="no data rows"):
+        tables.frame(write("a\n"))
+    assert repr(table) == "Frame: 3 rows, 6 columns: w, x, p, t, b, g"
+
+
+def test_part_of_a_frame_keeps_lines_and_kinds(write):
+    table = tables.frame(write("a,b\n1,x\n\n2.5,y\n3,z\n"))
+    part = table.take([2, 1])
+    assert part["a"].values.tolist() == [3, 2.5]
+    assert part["b"].texts().tolist() == ["z", "y"]
+    assert [part.place(k) for k in range(2)] == ["line 5", "line 4"]
+    assert table.take([0, 2])["a"].kind == "real"  # as the whole column is
+    masked = table.take(np.array([False, True, False]))
+    assert masked["a"].values.tolist() == [2.5]
+    assert masked.take([0]).place(0) == "line 4"
+    assert len(table.take([])) == 0
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["1", "2"], "integer"),
+        (["1", "2.0"], "integer"),
+        (["1.0", "2.0"], "real"),
+        (["1", "2e0"], "real"),
+        (["9223372036854775807", "-9223372036854775807"], "real"),  # 2**63 as a float
+        (["9007199254740993", "1"], "integer"),
+        (["123456789012345678901234567890"], "real"),
+        (["nan", "1"], "integer"),
+        (["nan", "x"], "text"),
+        (["true", "yes"], "text"),
+        (["1", "x", "y"], "text"),
+        (["1", "x"], "refused"),
+        (["1", "1e400"], "refused"),
+        (["2020-01-31", "2020-1-3 10:00"], "refused"),
+        (["2020-01-31", "later"], "text"),
+        (["\u0663", "x"], "text"),
+    ],
+)
+def test_kind_of_a_column_of_a_csv_file(write, cells, kind):
+    assert tables.frame(write("a\n" + "".join(f"{c}\n" for c in cells)))["a"].kind == kind
+
+
+def test_whole_numbers_keep_all_digits(write):
+    table = tables.frame(write("a\n9007199254740993\n1\n"))
+    assert table["a"].values.tolist() == [9007199254740993, 1]
+
+
+def test_frame_of_a_parquet_file(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "t.parquet"
+    frame = pandas.DataFrame(
+        {
+            " x ": [1.5, None, 2.5],
+            "n": pandas.array([1, None, 3], dtype="Int64"),
+            "c": pandas.Categorical(["b", "a", "b"], categories=["b", "a"], ordered=True),
+            "t": ["x", "y", None],
+            "b": [True, False, True],
+            "day": pandas.date_range("2020-01-01", periods=3),
+        },
+        index=["r", "s", "t"],
+    )
+    frame.to_parquet(path)
+    table = tables.frame(path)
+    assert table.names == ("x", "n", "c", "t", "b", "day")  # neither spaces nor the index
+    assert tables.header(path) == table.names
+    assert kinds(table) == {
+        "x": "real", "n": "integer", "c": "category", "t": "text", "b": "boolean", "day": "refused",
+    }  # fmt: skip
+    assert table["c"].levels == ("b", "a")
+    assert table["n"].missing.tolist() == [False, True, False]
+    assert table.place(0) == "row 1"
+    assert tables.frame(path, ["b", "x"]).names == ("b", "x")
+    assert tables.read(path, ["b"], text=["c"]).text == {"c": ("b", "a", "b")}
+    with pytest.raises(FormatError, match="no column 'z'"):
+        tables.frame(path, ["z"])
+
+
+def test_frame_of_a_damaged_parquet_file(tmp_path):
+    path = parquet(tmp_path / "t.parquet", {"x": np.arange(1000.0)})
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200] + bytes(100) + whole[300:])
+    with pytest.raises(FormatError, match="not a readable Parquet file"):
+        tables.frame(path)
+    with pytest.raises(FormatError, match="no data rows"):
+        tables.frame(parquet(path, {"x": np.zeros(0)}))
+
+
+def test_packaged_tables_by_columns():
+    for name in tables.PACKAGED:
+        table, whole = tables.frame(name), tables.read(name)
+        assert table.names == whole.columns
+        for k, column in enumerate(table.names):
+            assert table[column].numbers().tolist() == whole.values[:, k].tolist()
+
+
+@ANY
+@given(st.text(alphabet='a12.,-e"\n tTrueNA;\u00e9', max_size=80))
+def test_any_csv_like_text_is_viewed_or_refused(write, content):
+    try:
+        table = tables.frame(write("a,b\n" + content))
+    except FormatError:
+        return
+    for name in table.names:
+        column = table[name]
+        assert len(column) == len(column.missing) == len(table) > 0
+        assert column.kind in {"integer", "real", "boolean", "text", "refused"}
+        assert bool(column.refusal) == (column.kind == "refused")
+        gaps = column.missing.tolist()
+        assert [text is None for text in column.texts().tolist()] == gaps
+        if column.kind in {"integer", "real", "boolean"}:
+            assert np.isnan(column.numbers()).tolist() == gaps
+
+
+# --- write ----------------------------------------------------------------------------------------
+
+COLUMNS = {
+    "y": np.array([0.1, -2.5e-300, np.nan]),
+    "small": np.array([0.1, 1e30, 3.0], np.float32),
+    "n": [1, -2, None],
+    "text": ["a,b", 'say "x"\nor not', None],
+    "sure": [True, None, False],
+}
+
+
+def test_write_csv(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("old")
+    tables.write(path, COLUMNS)
+    assert path.read_text() == (
+        'y,small,n,text,sure\n0.1,0.1,1,"a,b",true\n'
+        '-2.5e-300,1e+30,-2,"say ""x""\nor not",\n,3.0,,,false\n'
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+    assert "\n".join(tables.csv_lines(COLUMNS)) + "\n" == path.read_text()
+    table = tables.frame(path)
+    assert table["y"].numbers()[:2].tolist() == [0.1, -2.5e-300]
+    assert table["text"].texts().tolist() == ["a,b", 'say "x"\nor not', None]
+    pandas = pytest.importorskip("pandas")
+    assert pandas.read_csv(path)["small"].astype("float32")[0] == np.float32(0.1)
+
+
+def test_text_that_looks_like_a_formula(tmp_path):
+    cells = ["=1+1", "@cmd", "+x", "-y", "-5", "+5", "\tz", "plain"]
+    lines = list(tables.csv_lines({"=name": cells}))
+    assert lines[:5] == ["'=name", "'=1+1", "'@cmd", "'+x", "'-y"]
+    assert lines[5:] == ["-5", "+5", "'\tz", "plain"]
+    assert list(tables.csv_lines({"v": [-5, 5]})) == ["v", "-5", "5"]
+
+
+def test_write_parquet(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet as file  # noqa: PLC0415
+
+    path = tmp_path / "t.parquet"
+    tables.write(path, COLUMNS)
+    table = file.read_table(path)
+    assert table.column_names == list(COLUMNS)
+    assert [str(kind) for kind in table.schema.types] == [
+        *("double", "float", "int64", "string", "bool"),
+    ]
+    assert table["n"].to_pylist() == [1, -2, None]
+    assert table["y"].to_pylist() == [0.1, -2.5e-300, None]
+    assert table["text"].to_pylist() == COLUMNS["text"]
+    assert table["sure"].to_pylist() == [True, None, False]
+    tables.write(tmp_path / "u.pq", arrow.table({"a": [1, 2]}))
+    assert tables.read(tmp_path / "u.pq").values.tolist() == [[1], [2]]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["t.parquet", "u.pq"]
+
+
+@ANY
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)),
+            st.one_of(
+                st.none(),
+                st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0")),
+            ),
+        ),
+        min_size=1,
+        max_size=10,
+    ),
+    st.sampled_from(["csv", "parquet"]),
+)
+def test_what_is_written_reads_back(tmp_path, rows, suffix):
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    numbers, texts = [row[0] for row in rows], [row[1] for row in rows]
+    path = tmp_path / f"t.{suffix}"
+    tables.write(path, {"v": numbers, "t": texts, "k": ["key"] * len(rows)})
+    table = tables.frame(path)
+    gaps = np.array([v is None for v in numbers])
+    assert table["v"].missing.tolist() == gaps.tolist()
+    got = table["v"].numbers()[~gaps]
+    assert got.tobytes() == np.array([v for v in numbers if v is not None]).tobytes()
+    if suffix == "parquet":
+        back = [None if t is None or not t.strip() else t for t in texts]
+        assert table["t"].texts().tolist() == back
+
+
+def test_write_refuses(tmp_path):
+    for name in ("t.txt", "t", "t.csv.gz"):
+        with pytest.raises(ValueError, match=r"path must end in \.csv, \.parquet or \.pq"):
+            tables.write(tmp_path / name, {"a": [1]})
+    with pytest.raises(ValueError, match="column 'b' has 1 rows, but column 'a' has 2"):
+        tables.write(tmp_path / "t.csv", {"a": [1, 2], "b": [1]})
+    for suffix in ("csv", "parquet"):
+        old = tmp_path / f"t.{suffix}"
+        old.write_text("old")
+        if suffix == "parquet":
+            pytest.importorskip("pyarrow")
+        with pytest.raises(ValueError, match="column 'a' mixes"):
+            tables.write(old, {"a": [1, "x"]})
+        assert old.read_text() == "old"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["t.csv", "t.parquet"]
+    with pytest.raises(FileNotFoundError):
+        tables.write(tmp_path / "none" / "t.csv", {"a": [1]})
+
+
+def test_write_parquet_without_pyarrow(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(
+        ImportError, match=r"/t\.parquet: writing Parquet needs pyarrow \(chainrule\[parquet\]\)"
+    ):
+        tables.write(tmp_path / "t.parquet", {"a": [1]})
+    assert not list(tmp_path.iterdir())

@@ -6,6 +6,7 @@
 
 from . import calculus, plot, reference
 from ._core import __version__
+from .columns import Encoder, Target
 from .errors import DivergedError, FormatError
 from .explanation import Explanation
 from .gradcheck import GradientCheck, gradcheck
@@ -47,6 +48,7 @@ __all__ = [
     "Dense",
     "DivergedError",
     "EarlyStopping",
+    "Encoder",
     "Explanation",
     "FormatError",
     "GaussianNLL",
@@ -65,6 +67,7 @@ __all__ = [
     "Rprop",
     "Scaling",
     "StepDecay",
+    "Target",
     "Trace",
     "Trainer",
     "Warmup",

@@ -1,8 +1,9 @@
 """The one gate for arrays: what enters the core is C-contiguous, aligned, native and finite.
 
-`as_matrix` takes whatever the user has (lists, views, other byte orders, other number types) and
-gives a matrix of the network's dtype, without a copy when it is one already. Called by `Network`,
-`Scaling` and `Trainer` for every array argument.
+`as_matrix` takes whatever the user has (lists, views, other byte orders, other number types, tables
+of pandas, polars and Arrow, tensors of other libraries) and gives a matrix of the network's dtype,
+without a copy when it is one already. Called by `Network`, `Scaling` and `Trainer` for every array
+argument.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray, vdot
 from numpy.typing import NDArray
+
+from .frames import NUMERIC, Column, Frame, frame_of, is_missing, quoted
 
 Array = NDArray[Any]
 
@@ -92,7 +95,15 @@ def as_array(value: Any, name: str, dtype: Any, shape: tuple[int, ...]) -> Array
 
 
 def as_ndarray(value: Any, name: str) -> Array:
-    """`value` as a plain array of numbers (bool, whole or real), still of any shape and layout."""
+    """`value` as a plain array of numbers (bool, whole or real), still of any shape and layout.
+
+    A table or a column of pandas, polars or Arrow has no gap and no infinite number afterwards.
+    """
+    if type(value) is not ndarray:
+        frame = frame_of(value)
+        if frame is not None:
+            return _from_frame(frame, value, name)
+        value = _on_this_machine(value, name)
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{name} has masked elements; fill them in first: {name}.filled(...)")
     try:
@@ -105,13 +116,121 @@ def as_ndarray(value: Any, name: str) -> Array:
         return raw
     if kind == "c":
         raise ValueError(f"Complex data not supported: {name} has dtype {raw.dtype}")
+    if kind == "V" and raw.dtype.type.__module__ == "ml_dtypes":  # bfloat16 and smaller
+        return raw.astype(np.float32)
     if kind == "O":
         _refuse_ragged(value, name)
+        _refuse_missing_cells(raw, name)
         raise TypeError(
             f"{name} has object dtype (from {type(value).__name__}); numbers are needed: "
             f"convert with numpy.asarray({name}, dtype=float)"
         )
-    raise TypeError(f"{name} must hold numbers, got dtype {raw.dtype}")
+    hint = f"; encode text with {_encoder_of(name)}" if kind in "UT" else ""
+    raise TypeError(f"{name} must hold numbers, got dtype {raw.dtype}{hint}")
+
+
+def _encoder_of(name: str) -> str:
+    """What turns text into numbers: of the targets, and of the inputs."""
+    return "chainrule.Target" if name in {"Y", "validation_data[1]"} else "chainrule.Encoder"
+
+
+def _from_frame(frame: Frame, value: Any, name: str) -> Array:
+    """The numbers of a table (m, n) or of a column (m,); every refusal names the column."""
+    if not frame.flat:
+        quick = _plain_numbers(value)
+        if quick is not None:
+            return quick
+    columns = [_numbers(frame.column(k), name) for k in range(len(frame.names))]
+    if frame.flat:
+        return columns[0]
+    return np.column_stack(columns) if columns else np.zeros((len(frame), 0))
+
+
+def _plain_numbers(value: Any) -> Array | None:
+    """The matrix of a table whose columns are all plain finite numbers, in one look; else None."""
+    dtypes = getattr(value, "dtypes", None)
+    if dtypes is None or not all(isinstance(d, np.dtype) and d.kind == "f" for d in dtypes):
+        return None
+    raw: Array = value.to_numpy()
+    return raw if np.isfinite(raw).all() else None
+
+
+def _numbers(column: Column, name: str) -> Array:
+    """The cells of one column as numbers, all finite."""
+    where = f"{name}: column {quoted(column.name)}" if column.name else name
+    if column.kind == "refused":
+        raise TypeError(f"{where} {column.refusal}")
+    if column.kind not in NUMERIC:
+        row = int(np.argmin(column.missing))
+        raise TypeError(
+            f"{where} holds text such as {quoted(column.values[row])} in row {row}; "
+            f"encode it with {_encoder_of(name)}, or leave the column out"
+        )
+    if column.missing.any():
+        raise ValueError(missing_said(where, column.missing))
+    values = column.values
+    if column.kind == "real" and not np.isfinite(values).all():
+        row = int(np.argmin(np.isfinite(values)))
+        raise ValueError(f"{where} must be finite, got {values[row]} in row {row}")
+    if column.kind == "integer":
+        _warn_of_lost_digits(values, where)
+    return values if values.dtype.kind == "f" else values.astype(np.float64)
+
+
+def missing_said(where: str, missing: NDArray[np.bool_]) -> str:
+    """What to say about the missing cells of a column, and the choices."""
+    count, row = int(missing.sum()), int(np.argmax(missing))
+    return (
+        f"{where} has {count} missing value(s) in {len(missing)} rows, the first in row {row}; "
+        "leave out these rows, fill them in, or use chainrule.Encoder with "
+        'missing="mean", "indicator" or "drop"'
+    )
+
+
+def _refuse_missing_cells(raw: Array, name: str) -> None:
+    """ValueError when an array of objects has a missing cell; nothing for other arrays."""
+    if not 1 <= raw.ndim <= 2:
+        return
+    columns = raw.reshape(len(raw), -1)
+    for k in range(columns.shape[1]):
+        missing = np.fromiter(map(is_missing, columns[:, k]), bool, len(raw))
+        if missing.any() and not all(isinstance(cell, str) for cell in columns[missing, k]):
+            where = f"{name}: column {k}" if raw.ndim == 2 else name
+            raise ValueError(missing_said(where, missing))
+
+
+_CPU = frozenset({1, 3, 11, 13})  # DLPack's numbers of memory that the CPU reads: plain and pinned
+
+
+def _on_this_machine(value: Any, name: str) -> Any:
+    """A tensor of another library as something that NumPy reads; other values as they are."""
+    if not hasattr(value, "__dlpack__"):
+        if hasattr(value, "toarray") and hasattr(value, "nnz"):
+            raise TypeError(
+                f"{name} is a sparse {type(value).__name__}; pass {name}.toarray() when it fits "
+                "in memory"
+            )
+        return value
+    if getattr(value, "requires_grad", False) is True:
+        raise ValueError(
+            f"{name} is a tensor that requires a gradient, which would be lost here; "
+            f"pass {name}.detach()"
+        )
+    device = getattr(value, "device", "another device")
+    try:
+        kind = int(value.__dlpack_device__()[0])
+    except (AttributeError, TypeError, ValueError):  # torch's meta device has no number
+        kind = 1 if str(device) == "cpu" else 0
+    if kind not in _CPU:
+        raise ValueError(
+            f"{name} lies on {device}, not in the memory of the CPU; copy it there first, such as "
+            f"{name}.cpu() in PyTorch or jax.device_get({name})"
+        )
+    if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # exact in float32
+        return value.float()
+    if str(getattr(value, "layout", "torch.strided")) != "torch.strided":
+        raise TypeError(f"{name} is a sparse tensor; pass {name}.to_dense()")
+    return value if hasattr(value, "__array__") else np.from_dlpack(value)
 
 
 def all_finite(array: Array) -> bool:
@@ -190,7 +309,8 @@ def _refuse_not_finite(
             f"{name} at {place} is {element}, beyond the largest {dtype} "
             f"({np.finfo(dtype).max}); scale the data"
         )
-    raise ValueError(f"{name} must be finite, got {element} at {place}")
+    hint = "; a missing value? Leave out its row or fill it in" if np.isnan(element) else ""
+    raise ValueError(f"{name} must be finite, got {element} at {place}{hint}")
 
 
 def _warn_of_lost_digits(raw: Array, name: str) -> None:
