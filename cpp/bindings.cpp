@@ -97,13 +97,19 @@ const char* reason(Stopped stopped) {
       return "epochs";
     case Stopped::callback:
       return "callback";
+    case Stopped::gradient:
+      return "gradient";
+    case Stopped::change:
+      return "change";
+    case Stopped::line_search:
+      return "line_search";
     default:
       return "diverged";
   }
 }
 
-template <class T>
-py::tuple fit(Training<T>& training, const Array<T>& X, const Array<T>& Y, const Plan& plan,
+template <class T, class Method>
+py::tuple fit(Training<T, Method>& training, const Array<T>& X, const Array<T>& Y, const Plan& plan,
               const Weights<T>& weight, const std::optional<Array<T>>& X_val,
               const std::optional<Array<T>>& Y_val, const Weights<T>& weight_val,
               const py::object& on_epoch) {
@@ -141,6 +147,55 @@ py::tuple fit(Training<T>& training, const Array<T>& X, const Array<T>& Y, const
   if (raised) std::rethrow_exception(raised);
   if (report.stopped == Stopped::interrupted) throw py::error_already_set();
   return py::make_tuple(report.cost, report.val_cost, reason(report.stopped));
+}
+
+// What all trainers can be asked to do.
+template <class T, class Method>
+void bind_calls(py::class_<Training<T, Method>>& trainer) {
+  using Held = Training<T, Method>;
+  trainer
+      .def_property(
+          "steps", [](const Held& self) { return self.trainer.steps(); },
+          [](Held& self, std::int64_t steps) { self.trainer.set_steps(steps); })
+      .def_property(
+          "learning_rate", [](const Held& self) { return self.trainer.learning_rate(); },
+          [](Held& self, double rate) { self.trainer.set_learning_rate(rate); })
+      .def(
+          "step",
+          [](Held& self, const Array<T>& X, const Array<T>& Y, const Weights<T>& weight) {
+            const Data<T> batch = data_of(self.net, X, Y, self.objective, weight);
+            const TrainingLock<T> lock(self.net);
+            double cost = 0;
+            {
+              const py::gil_scoped_release release;
+              cost = self.trainer.step(batch);
+            }
+            if (!std::isfinite(cost)) {
+              PyErr_SetString(PyExc_ArithmeticError, "the cost is not finite");
+              throw py::error_already_set();
+            }
+            return cost;
+          },
+          py::arg("X").noconvert(), py::arg("Y").noconvert(),
+          py::arg("weight").noconvert() = py::none())
+      .def(
+          "fit",
+          [](Held& self, const Array<T>& X, const Array<T>& Y, int epochs,
+             std::ptrdiff_t batch_size, bool shuffle, std::uint64_t seed, std::uint64_t first_epoch,
+             const std::optional<Array<T>>& X_val, const std::optional<Array<T>>& Y_val,
+             const py::object& on_epoch, const std::optional<Array<double>>& rates,
+             const Weights<T>& weight, const Weights<T>& weight_val) {
+            const double* const rate = rates ? rates->data() : nullptr;
+            if (rates && rates->size() < epochs * blocks_of(X.shape(0), batch_size))
+              throw std::invalid_argument("rates: one for each step");
+            return fit(self, X, Y, {epochs, batch_size, shuffle, seed, first_epoch, rate}, weight,
+                       X_val, Y_val, weight_val, on_epoch);
+          },
+          py::arg("X").noconvert(), py::arg("Y").noconvert(), "epochs"_a, "batch_size"_a,
+          "shuffle"_a, "seed"_a, "first_epoch"_a, py::arg("X_val").noconvert() = py::none(),
+          py::arg("Y_val").noconvert() = py::none(), "on_epoch"_a = py::none(),
+          "rates"_a = py::none(), py::arg("weight").noconvert() = py::none(),
+          py::arg("weight_val").noconvert() = py::none());
 }
 
 template <class T>
@@ -229,15 +284,9 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name,
                                  arrays.append(view(trainer.state(k), self));
                                return arrays;
                              })
-      .def_property(
-          "steps", [](const Training<T>& self) { return self.trainer.steps(); },
-          [](Training<T>& self, std::int64_t steps) { self.trainer.set_steps(steps); })
       .def("set_penalties",
            [](Training<T>& self, double l1, double l2) { self.trainer.set_penalties(l1, l2); })
       .def("set_seed", [](Training<T>& self, std::uint64_t seed) { self.trainer.set_seed(seed); })
-      .def_property(
-          "learning_rate", [](const Training<T>& self) { return self.trainer.learning_rate(); },
-          [](Training<T>& self, double rate) { self.trainer.set_learning_rate(rate); })
       .def(
           "outputs",
           [](Training<T>& self, const Array<T>& X) {
@@ -248,44 +297,57 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name,
               self.trainer.outputs({X.data(), nullptr, X.shape(0)}, out.mutable_data());
             return out;
           },
-          py::arg("X").noconvert())
-      .def(
-          "step",
-          [](Training<T>& self, const Array<T>& X, const Array<T>& Y, const Weights<T>& weight) {
-            const Data<T> batch = data_of(self.net, X, Y, self.objective, weight);
-            const TrainingLock<T> lock(self.net);
-            double cost = 0;
-            {
-              const py::gil_scoped_release release;
-              cost = self.trainer.step(batch);
-            }
-            if (!std::isfinite(cost)) {
-              PyErr_SetString(PyExc_ArithmeticError, "the cost is not finite");
-              throw py::error_already_set();
-            }
-            return cost;
-          },
-          py::arg("X").noconvert(), py::arg("Y").noconvert(),
-          py::arg("weight").noconvert() = py::none())
-      .def(
-          "fit",
-          [](Training<T>& self, const Array<T>& X, const Array<T>& Y, int epochs,
-             std::ptrdiff_t batch_size, bool shuffle, std::uint64_t seed, std::uint64_t first_epoch,
-             const std::optional<Array<T>>& X_val, const std::optional<Array<T>>& Y_val,
-             const py::object& on_epoch, const std::optional<Array<double>>& rates,
-             const Weights<T>& weight, const Weights<T>& weight_val) {
-            const double* const rate = rates ? rates->data() : nullptr;
-            if (rates && rates->size() < epochs * blocks_of(X.shape(0), batch_size))
-              throw std::invalid_argument("rates: one for each step");
-            return fit(self, X, Y, {epochs, batch_size, shuffle, seed, first_epoch, rate}, weight,
-                       X_val, Y_val, weight_val, on_epoch);
-          },
-          py::arg("X").noconvert(), py::arg("Y").noconvert(), "epochs"_a, "batch_size"_a,
-          "shuffle"_a, "seed"_a, "first_epoch"_a, py::arg("X_val").noconvert() = py::none(),
-          py::arg("Y_val").noconvert() = py::none(), "on_epoch"_a = py::none(),
-          "rates"_a = py::none(), py::arg("weight").noconvert() = py::none(),
-          py::arg("weight_val").noconvert() = py::none());
+          py::arg("X").noconvert());
+  bind_calls<T, Trainer<T>>(trainer);
   add_fastcalls<T>(network, trainer);
+}
+
+template <class T>
+void bind_lbfgs(py::module_& m, const char* name) {
+  using Held = Training<T, Lbfgs<T>>;
+  py::class_<Held> trainer(m, name);
+  trainer
+      .def(py::init([](const py::object& owner, double learning_rate, int history_size,
+                       double tolerance_grad, double tolerance_change, int max_line_search,
+                       double l2, bool per_row, const Objective<T>& objective) {
+             auto& net = owner.cast<Handle<T>&>();
+             const LbfgsOptions options{learning_rate, history_size, tolerance_grad,
+                                        tolerance_change, max_line_search};
+             return std::unique_ptr<Held>(new Held{
+                 owner, net, objective, Lbfgs<T>(net, options, {l2, per_row}, &net.workspace)});
+           }),
+           "net"_a, py::kw_only(), "learning_rate"_a, "history_size"_a, "tolerance_grad"_a,
+           "tolerance_change"_a, "max_line_search"_a, "l2"_a = 0.0, "per_row"_a = false,
+           "objective"_a = Objective<T>())
+      .def_property_readonly("state",
+                             [](const py::object& self) {
+                               Held& held = self.template cast<Held&>();
+                               py::list arrays;
+                               for (int k = 0; k < held.trainer.states(); ++k) {
+                                 py::array_t<T> array(held.net.layout.size, held.trainer.state(k),
+                                                      self);
+                                 array.attr("flags").attr("writeable") = false;
+                                 arrays.append(array);
+                               }
+                               return arrays;
+                             })
+      .def("set_state",
+           [](Held& self, const std::vector<Array<T>>& arrays) {
+             std::vector<const T*> parts;
+             for (const Array<T>& array : arrays) {
+               if (array.size() != self.net.layout.size)
+                 throw std::invalid_argument("state: not the size of theta");
+               parts.push_back(array.data());
+             }
+             const TrainingLock<T> lock(self.net);
+             if (!self.trainer.set_state(parts))
+               throw std::invalid_argument("state: not one of LBFGS with this history_size");
+           })
+      .def_property_readonly("evaluations",
+                             [](const Held& self) { return self.trainer.evaluations(); })
+      .def("try_step",  // an iteration takes longer than the look at the arrays in Python
+           [](const Held&, const py::object&, const py::object&) { return py::none(); });
+  bind_calls<T, Lbfgs<T>>(trainer);
 }
 
 // f(z) and f'(z) by the kernels in use, for tests.
@@ -313,6 +375,8 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
 
   bind<float>(m, "Network32", "Trainer32", "Objective32");
   bind<double>(m, "Network64", "Trainer64", "Objective64");
+  bind_lbfgs<float>(m, "Lbfgs32");
+  bind_lbfgs<double>(m, "Lbfgs64");
 
   m.def("build_info", [] {
     py::dict info;

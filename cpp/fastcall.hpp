@@ -16,7 +16,7 @@
 #include <stdexcept>
 #include <type_traits>
 
-#include "training.hpp"
+#include "lbfgs.hpp"
 
 namespace chainrule {
 
@@ -44,12 +44,12 @@ class TrainingLock {
   Handle<T>& net_;
 };
 
-template <class T>
+template <class T, class Method = Trainer<T>>
 struct Training {
   py::object owner;  // keeps the network alive
   Handle<T>& net;
   Objective<T> objective;
-  Trainer<T> trainer;
+  Method trainer;
 };
 
 // A matrix that the core can use where it lies, or a vector taken as one row.

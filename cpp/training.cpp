@@ -9,8 +9,6 @@
 namespace chainrule {
 namespace {
 
-constexpr auto kPollEvery = std::chrono::milliseconds(50);
-
 // Steps between two looks at the clock: about 10 us of arithmetic, at least.
 constexpr double kFlopsPerLook = 1e6;
 constexpr double kMostStepsPerLook = 1000;
@@ -105,16 +103,24 @@ Trainer<T>::Trainer(Network<T>& net, const Optimizer& optimizer, Workspace<T>* w
 }
 
 template <class T>
-Passes<T>& Trainer<T>::passes(std::ptrdiff_t batch_rows) {
-  const int threads = threads_for_gradient(net_, batch_rows);
-  if (!space_.passes || space_.rows < batch_rows || space_.threads != threads ||
-      space_.passes->isa() != kernels<T>().isa) {
-    space_.passes.reset();
-    space_.passes = std::make_unique<Passes<T>>(net_, batch_rows, threads);
-    space_.rows = batch_rows;
-    space_.threads = threads;
+Passes<T>& Workspace<T>::passes_for(const Network<T>& net, std::ptrdiff_t batch_rows) {
+  const int wanted = threads_for_gradient(net, batch_rows);
+  if (!passes || rows < batch_rows || threads != wanted || passes->isa() != kernels<T>().isa) {
+    passes.reset();
+    passes = std::make_unique<Passes<T>>(net, batch_rows, wanted);
+    rows = batch_rows;
+    threads = wanted;
   }
-  return *space_.passes;
+  return *passes;
+}
+
+template <class T>
+void Workspace<T>::trim() {
+  if (!passes || passes->bytes() <= kMostKept) return;
+  passes.reset();
+  start_theta.reset(0);
+  for (Buffer<T>& state : start_state) state.reset(0);
+  gradient.reset(0);
 }
 
 template <class T>
@@ -267,7 +273,7 @@ Outcome Trainer<T>::one_step(const Team& team, Passes<T>& passes, const Batch<T>
 
 template <class T>
 void Trainer<T>::outputs(const Data<T>& data, T* out) {
-  Passes<T>& passes = this->passes(data.m);
+  Passes<T>& passes = space_.passes_for(net_, data.m);
   const std::uint64_t key = drop_key();
   Batch<T> batch = data.as_batch();
   if (net_.drops()) batch.drop_key = &key;
@@ -276,7 +282,7 @@ void Trainer<T>::outputs(const Data<T>& data, T* out) {
 
 template <class T>
 double Trainer<T>::step(const Data<T>& batch) {
-  Passes<T>& passes = this->passes(batch.m);
+  Passes<T>& passes = space_.passes_for(net_, batch.m);
   Outcome outcome{};
   parallel(space_.threads, [&](const Team& team) {
     outcome = one_step(team, passes, batch.as_batch(), [] { return false; });
@@ -288,7 +294,7 @@ template <class T>
 std::ptrdiff_t Trainer<T>::fit_bytes(std::ptrdiff_t m, const Plan& plan) {
   const bool clips = !std::isinf(optimizer_.clip_norm);
   const std::ptrdiff_t snapshots = (1 + optimizer_.states() + (clips ? 1 : 0)) * net_.layout.size;
-  return passes(std::min(plan.batch_size, m)).bytes() +
+  return space_.passes_for(net_, std::min(plan.batch_size, m)).bytes() +
          snapshots * static_cast<std::ptrdiff_t>(sizeof(T)) +
          (plan.shuffle ? m : 0) * static_cast<std::ptrdiff_t>(sizeof(std::int64_t));
 }
@@ -297,7 +303,7 @@ template <class T>
 Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Plan& plan,
                        const Observer& observer) {
   const std::ptrdiff_t batch_size = std::min(plan.batch_size, data.m);
-  Passes<T>& passes = this->passes(batch_size);
+  Passes<T>& passes = space_.passes_for(net_, batch_size);
   std::unique_ptr<Passes<T>> validating;
   if (validation.m > 0)
     validating = std::make_unique<Passes<T>>(net_, validation.m, space_.threads, false);
@@ -411,15 +417,12 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
     }
   });
   rates_ = nullptr;
-  if (passes.bytes() > kMostKept) {
-    space_.passes.reset();
-    space_.start_theta.reset(0);
-    for (Buffer<T>& state : space_.start_state) state.reset(0);
-    space_.gradient.reset(0);
-  }
+  space_.trim();
   return report;
 }
 
+template struct Workspace<float>;
+template struct Workspace<double>;
 template class Trainer<float>;
 template class Trainer<double>;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -48,7 +49,8 @@ struct Plan {
   const double* rates = nullptr;  // one learning rate for each step; null: the optimiser's
 };
 
-enum class Stopped { epochs, callback, diverged, interrupted };
+// gradient, change, line_search: what ends L-BFGS.
+enum class Stopped { epochs, callback, diverged, interrupted, gradient, change, line_search };
 
 struct Report {
   std::vector<double> cost, val_cost;  // one per finished epoch
@@ -62,6 +64,9 @@ struct Observer {
   std::function<bool()> poll;
 };
 
+// Time between two looks at whether to stop.
+constexpr auto kPollEvery = std::chrono::milliseconds(50);
+
 // What a training needs beside theta and the optimiser's state. Kept with a network, the next
 // training finds it there: taking tens of megabytes from the system costs as much as a step.
 template <class T>
@@ -72,6 +77,9 @@ struct Workspace {
   Buffer<T> start_theta, start_state[kMostStates];
   Buffer<T> gradient;      // all of it, where its norm is wanted
   Buffer<double> partial;  // sums of blocks of theta
+
+  Passes<T>& passes_for(const Network<T>& net, std::ptrdiff_t batch_rows);
+  void trim();  // gives large buffers back to the system
 };
 
 template <class T>
@@ -104,7 +112,6 @@ class Trainer {
   void set_seed(std::uint64_t seed) { seed_ = seed; }  // of dropout
 
  private:
-  Passes<T>& passes(std::ptrdiff_t batch_rows);
   // The numbers of the step to come, with `share` of the penalties.
   Update<T> update(double scale, double share) const;
   void descend_penalised(double share, std::ptrdiff_t at, const T* g, std::ptrdiff_t n);

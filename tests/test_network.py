@@ -50,7 +50,7 @@ def test_public_names():
     names = {
         *("Dense", "DivergedError", "Explanation", "FormatError", "Gradient", "GradientCheck"),
         *("History", "MSE", "Network", "Neuron", "SGD", "Scaling", "Trace", "Trainer"),
-        *("Adam", "AdamW", "RMSprop", "Rprop"),
+        *("Adam", "AdamW", "RMSprop", "Rprop", "LBFGS"),
         *("MAE", "Huber", "LogCosh", "Quantile", "Poisson", "GaussianNLL", "CustomLoss"),
         *("BinaryCrossEntropy", "CrossEntropy"),
         *("Cosine", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"),
@@ -91,6 +91,8 @@ def test_public_signatures():
         "sample_weight": None,
         "l1": 0.0,
         "l2": 0.0,
+        "metrics": (),
+        "scale": None,
     }
     assert names(cr.Trainer) == ["net", "optimizer", "loss", "l1", "l2", "per_row", "seed"]
     assert names(cr.Trainer.step) == ["self", "X", "Y", "sample_weight"]

@@ -25,9 +25,11 @@ def test_the_watch_on_costs_by_hand():
         answers.append(watch.after(epoch, cost))
     # 0.95 is no fall of 0.1, 0.8 is; 0.75 and 0.71 are none.
     assert answers == [False, False, False, False, True, False, False, True]
-    assert (watch.best_epoch, watch.lowest) == (6, 0.3)
+    # The best is the lowest of all, although 0.25 was no fall of 0.1.
+    assert (watch.best_epoch, watch.best) == (8, 0.25)
+    theta[:] = 9
     watch.restore()
-    np.testing.assert_array_equal(theta, 6)
+    np.testing.assert_array_equal(theta, 8)
 
 
 @pytest.mark.parametrize("restore", [True, False])

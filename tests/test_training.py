@@ -201,6 +201,25 @@ def test_validation_costs_are_those_after_the_epoch(dtype):
     assert "validation cost" in repr(history)
 
 
+def test_weights_of_fit_count_rows():
+    split = 0.3
+    X, Y = make_data()
+    weights = np.arange(23) % 3
+    net, twin = make_net(), make_net()
+    net.fit(X, Y, epochs=4, batch_size=23, sample_weight=weights)
+    many = [np.repeat(part, weights, axis=0) for part in (X, Y)]
+    twin.fit(*many, epochs=4, batch_size=100)
+    np.testing.assert_allclose(net.theta, twin.theta, rtol=1e-12)
+    # Those of the validation rows too, given or split.
+    history = net.fit(X, Y, epochs=2, validation_data=(X[:9], Y[:9], weights[:9]))
+    assert history.val_cost[-1] == net.cost(X[:9], Y[:9], sample_weight=weights[:9])
+    history = net.fit(X, Y, epochs=2, validation_split=split, seed=5, sample_weight=weights)
+    out = np.sort(np.random.default_rng([5, 1]).permutation(23)[: round(split * 23)])
+    expected = net.cost(X[out], Y[out], sample_weight=weights[out])
+    assert history.val_cost[-1] == pytest.approx(expected, rel=1e-13)
+    assert expected != pytest.approx(net.cost(X[out], Y[out]), rel=1e-3)
+
+
 def test_validation_does_not_change_the_training(dtype):
     X, Y = make_data(dtype)
     net, twin = make_net(dtype), make_net(dtype)
@@ -412,6 +431,21 @@ def test_divergence_in_the_first_epoch(dtype, unchanged):
     assert caught.value.epoch == 1
     assert caught.value.cost == pytest.approx(cost, rel=1e-5)
     assert "the initial ones" in str(caught.value)
+
+
+def test_what_is_said_of_a_divergence_with_weights_and_in_a_scaling():
+    net = make_net(activation="relu")
+    X, Y = make_data()
+    weights = np.arange(23.0)
+    cost = net.cost(X, Y, sample_weight=weights)
+    assert cost != pytest.approx(net.cost(X, Y), rel=0.01)
+    how = {"batch_size": 1, "optimizer": cr.SGD(1e30), "sample_weight": weights}
+    with pytest.raises(cr.DivergedError, match=r'or scale the data: fit\(..., scale="auto"\)') as e:
+        net.fit(X, Y, **how)
+    assert e.value.cost == pytest.approx(cost, rel=1e-12)
+    net.scaling = cr.Scaling.fit(X, Y)
+    with pytest.raises(cr.DivergedError, match=r"smaller learning_rate \(it was 1e\+30\)$"):
+        net.fit(X, Y, **how)
 
 
 def test_inputs_so_large_that_the_first_layer_overflows(dtype, unchanged):

@@ -27,7 +27,7 @@ from .losses import (
 from .modelfile import load
 from .network import Network
 from .neuron import Neuron
-from .optimizers import SGD, Adam, AdamW, RMSprop, Rprop
+from .optimizers import LBFGS, SGD, Adam, AdamW, RMSprop, Rprop
 from .runtime import get_num_threads, info, set_isa, set_num_threads
 from .scaling import Scaling
 from .schedules import Cosine, OneCycle, ReduceOnPlateau, StepDecay, Warmup
@@ -36,6 +36,7 @@ from .trace import Gradient, Trace
 from .training import Trainer
 
 __all__ = [
+    "LBFGS",
     "MAE",
     "MSE",
     "SGD",

@@ -192,3 +192,87 @@ class Trainer64:
         weight: NDArray[Any] | None = None,
         weight_val: NDArray[Any] | None = None,
     ) -> tuple[list[float], list[float], str]: ...
+
+class Lbfgs32:
+    def __init__(
+        self,
+        net: Network32,
+        *,
+        learning_rate: float,
+        history_size: int,
+        tolerance_grad: float,
+        tolerance_change: float,
+        max_line_search: int,
+        l2: float = 0,
+        per_row: bool = False,
+        objective: Objective32 = ...,
+    ) -> None: ...
+    def set_state(self, arrays: Sequence[NDArray[np.float32]]) -> None: ...
+    @property
+    def evaluations(self) -> int: ...
+    steps: int
+    learning_rate: float
+    @property
+    def state(self) -> list[NDArray[np.float32]]: ...
+    def step(
+        self, X: NDArray[Any], Y: NDArray[Any], weight: NDArray[Any] | None = None
+    ) -> float: ...
+    def try_step(self, X: Any, Y: Any, /) -> None: ...
+    def fit(
+        self,
+        X: NDArray[Any],
+        Y: NDArray[Any],
+        epochs: int,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        first_epoch: int,
+        X_val: NDArray[Any] | None,
+        Y_val: NDArray[Any] | None,
+        on_epoch: Callable[[int, float, float], bool] | None,
+        rates: NDArray[np.float64] | None = None,
+        weight: NDArray[Any] | None = None,
+        weight_val: NDArray[Any] | None = None,
+    ) -> tuple[list[float], list[float], str]: ...
+
+class Lbfgs64:
+    def __init__(
+        self,
+        net: Network64,
+        *,
+        learning_rate: float,
+        history_size: int,
+        tolerance_grad: float,
+        tolerance_change: float,
+        max_line_search: int,
+        l2: float = 0,
+        per_row: bool = False,
+        objective: Objective64 = ...,
+    ) -> None: ...
+    def set_state(self, arrays: Sequence[NDArray[np.float64]]) -> None: ...
+    @property
+    def evaluations(self) -> int: ...
+    steps: int
+    learning_rate: float
+    @property
+    def state(self) -> list[NDArray[np.float64]]: ...
+    def step(
+        self, X: NDArray[Any], Y: NDArray[Any], weight: NDArray[Any] | None = None
+    ) -> float: ...
+    def try_step(self, X: Any, Y: Any, /) -> None: ...
+    def fit(
+        self,
+        X: NDArray[Any],
+        Y: NDArray[Any],
+        epochs: int,
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        first_epoch: int,
+        X_val: NDArray[Any] | None,
+        Y_val: NDArray[Any] | None,
+        on_epoch: Callable[[int, float, float], bool] | None,
+        rates: NDArray[np.float64] | None = None,
+        weight: NDArray[Any] | None = None,
+        weight_val: NDArray[Any] | None = None,
+    ) -> tuple[list[float], list[float], str]: ...

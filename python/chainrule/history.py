@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,16 +26,24 @@ class History:
     Attributes
     ----------
     cost : list of float
-        One per epoch: the mean over the rows of the costs seen before each update.
+        One per epoch: the mean over the rows of the costs seen before each update. With `LBFGS`
+        the cost after each iteration.
     val_cost : list of float
         One per epoch, after it; empty without validation data.
+    metrics : dict of str to list of float
+        For each metric of `fit` one per epoch, after it: of the validation data where there are
+        any, else of the training data, in the user's units.
     stopped : str
-        "epochs" (all done), "callback" or "early_stopping"; "" while training.
+        "epochs" (all done), "callback" or "early_stopping"; from `LBFGS` also "gradient", "change"
+        or "line_search"; "" while training.
     reason : str
         Why training stopped, and what to try next, in words.
     best_epoch : int or None
         Numbered from 1: the epoch with the lowest validation cost (training cost without
-        validation data), whose parameters the network has if `EarlyStopping` restored them.
+        validation data), or with the best value of the metric that `EarlyStopping` looked at;
+        the network has its parameters if `EarlyStopping` restored them.
+    monitor, mode : str
+        What `best_epoch` goes by, "cost" or a metric, and which way is better, "min" or "max".
     seconds : float
         Duration.
     rows_per_second : float
@@ -47,15 +56,22 @@ class History:
     reason: str = ""
     seconds: float = 0.0
     rows_per_second: float = 0.0
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    monitor: str = "cost"
+    mode: str = "min"
 
     @property
     def best_epoch(self) -> int | None:
         """See above."""
-        watched = self.val_cost or self.cost
-        return 1 + int(np.argmin(watched)) if watched else None
+        by_cost = self.val_cost or self.cost
+        watched = np.array(by_cost if self.monitor == "cost" else self.metrics[self.monitor])
+        if np.isnan(watched).all():  # or there is none
+            return None
+        best = np.nanargmin if self.mode == "min" else np.nanargmax
+        return 1 + int(best(watched))
 
     def table(self) -> dict[str, list[float]]:
-        """Columns epoch (from 1), cost and, with validation data, val_cost.
+        """Columns epoch (from 1), cost, with validation data val_cost, and one for each metric.
 
         `pandas.DataFrame(history.table())` takes it as it is, and so do polars and pyarrow.
         """
@@ -63,6 +79,7 @@ class History:
         columns["cost"] = list(self.cost)
         if self.val_cost:
             columns["val_cost"] = list(self.val_cost)
+        columns.update({name: list(values) for name, values in self.metrics.items()})
         return columns
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -72,7 +89,7 @@ class History:
         ----------
         path : path
             The suffix says how: .csv, or .jsonl with one object per line. A file of that name is
-            replaced.
+            replaced. A metric that is NaN is nan in CSV and null in JSON.
 
         Raises
         ------
@@ -91,12 +108,12 @@ class History:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerows([list(columns), *rows])
             else:
-                file.writelines(
-                    json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows
-                )
+                for row in rows:
+                    values = (value if math.isfinite(value) else None for value in row)
+                    file.write(json.dumps(dict(zip(columns, values, strict=True))) + "\n")
 
     def plot(self) -> Figure:
-        """The costs over the epochs as a Matplotlib figure (needs the extra `plot`)."""
+        """The costs and metrics over the epochs as a Matplotlib figure (needs the extra `plot`)."""
         from .plot import cost
 
         return cost(self)
@@ -107,4 +124,6 @@ class History:
             text += f", cost {self.cost[0]:.6g} -> {self.cost[-1]:.6g}"
         if self.val_cost:
             text += f", validation cost {self.val_cost[0]:.6g} -> {self.val_cost[-1]:.6g}"
+        for name, values in self.metrics.items():
+            text += f", {name} {values[0]:.6g} -> {values[-1]:.6g}" if values else ""
         return f"{text} | {self.seconds:.3g} s, {self.rows_per_second:.3g} rows/s"

@@ -12,10 +12,11 @@ import json
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from .network import DTYPES, Network
 from .scaling import Scaling
 
 FORMAT = "chainrule"
+TRAINER_FORMAT = "chainrule trainer"  # see checkpoint.py
 FORMAT_VERSION = 1
 MAX_HEADER = 10_000_000  # bytes
 
@@ -56,11 +58,16 @@ _OTHERS = (
 )
 
 Tensors = dict[str, NDArray[Any]]
+Read = TypeVar("Read")
 
 
 def save(net: Network, path: str | os.PathLike[str]) -> None:
     """Write `net` to `path`: the old file or the new one is there, never a part; see `load`."""
-    data = to_bytes(net)
+    replace_file(path, to_bytes(net))
+
+
+def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file: the old one or the new one is there, never a part."""
     # Through a link, so that the link stays one; the temporary file is on the same disk.
     target = Path(path).resolve()
     temporary = target.with_name(f".{target.name[:50]}.{os.getpid()}.{secrets.token_hex(8)}.tmp")
@@ -102,6 +109,11 @@ def load(path: str | os.PathLike[str]) -> Network:
     OSError
         The file cannot be read (FileNotFoundError when there is none).
     """
+    return read_file(path, from_bytes)
+
+
+def read_file(path: str | os.PathLike[str], parsed: Callable[[bytes], Read]) -> Read:
+    """What `parsed` makes of a safetensors file; its FormatError gets the path."""
     file = Path(path)
     status = file.stat()
     if stat.S_ISDIR(status.st_mode):
@@ -111,16 +123,14 @@ def load(path: str | os.PathLike[str]) -> Network:
     with file.open("rb") as stream:
         start = stream.read(9)
         try:
-            _header_length(start, status.st_size)
-            return from_bytes(start + stream.read())
+            header_length(start, status.st_size)
+            return parsed(start + stream.read())
         except FormatError as error:
             raise FormatError(f"{file}: {error}") from None
 
 
 def to_bytes(net: Network) -> bytes:
     """The whole model file in memory; the same network gives the same bytes."""
-    from safetensors.numpy import save as serialise
-
     theta = net.theta
     if not all_finite(theta):
         raise ValueError(
@@ -138,6 +148,13 @@ def to_bytes(net: Network) -> bytes:
         "sha256": _tensor_digest(tensors),
     }
     metadata["header_sha256"] = _metadata_digest(metadata)
+    return serialised(tensors, metadata)
+
+
+def serialised(tensors: Tensors, metadata: dict[str, str]) -> bytes:
+    """A safetensors file; the same tensors and metadata give the same bytes."""
+    from safetensors.numpy import save as serialise
+
     data = serialise(tensors, metadata)
     # The library writes metadata in an order that changes from run to run; sorted, equal networks
     # give equal files.
@@ -154,12 +171,12 @@ def to_bytes(net: Network) -> bytes:
 
 def from_bytes(data: bytes) -> Network:
     """The network in the bytes of a model file; FormatError as for `load`."""
-    length = _header_length(data[:9], len(data))
+    length = header_length(data[:9], len(data))
     entries, metadata = _parsed_header(data[8 : 8 + length])
     _check_entries(entries, len(data) - 8 - length)
     layers, n_inputs, dtype = _specification(metadata)
     _check_names_and_shapes(entries, layers, n_inputs, dtype)
-    tensors = _read_tensors(data)
+    tensors = read_tensors(data)
     if _metadata_digest(metadata) != metadata["header_sha256"]:
         raise FormatError("the metadata were changed or damaged (header_sha256 does not match)")
     if _tensor_digest(tensors) != metadata["sha256"]:
@@ -167,7 +184,7 @@ def from_bytes(data: bytes) -> Network:
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
             raise FormatError(f"tensor {name} has an element that is not finite")
-    user = _strict_json(metadata["metadata"], "the user's metadata")
+    user = strict_json(metadata["metadata"], "the user's metadata")
     if not isinstance(user, dict):
         raise FormatError(f"the user's metadata must be an object, got {shown(user)}")
     try:
@@ -236,7 +253,7 @@ def _user_json(metadata: dict[str, Any]) -> str:
         raise kind(f"net.metadata must fit JSON: {error}") from None
 
 
-def _header_length(start: bytes, size: int) -> int:
+def header_length(start: bytes, size: int) -> int:
     """The length of the header from the first 9 bytes of a file of `size` bytes."""
     length = int.from_bytes(start[:8], "little")
     if size >= 9 and length <= min(MAX_HEADER, size - 8) and start[8:9] == b"{":
@@ -257,7 +274,7 @@ def _header_length(start: bytes, size: int) -> int:
     raise FormatError("the header does not start with '{': damaged, or another format")
 
 
-def _strict_json(text: str, what: str) -> Any:
+def strict_json(text: str, what: str) -> Any:
     """JSON without duplicate keys, NaN, infinities and bottomless nesting."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -284,8 +301,13 @@ def _parsed_header(header: bytes) -> tuple[dict[str, Any], dict[str, str]]:
         text = header.decode("utf-8")
     except UnicodeDecodeError as error:
         raise FormatError(f"the header is not UTF-8 ({error})") from None
-    entries = _strict_json(text, "the header")
+    entries = strict_json(text, "the header")
     metadata = entries.pop("__metadata__", None)
+    if isinstance(metadata, dict) and metadata.get("format") == TRAINER_FORMAT:
+        raise FormatError(
+            "this is a saved Trainer, not a model file: chainrule.Trainer.load(path).net is its "
+            "network"
+        )
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
         raise FormatError("not written by chainrule: the metadata do not say format chainrule")
     for key, value in metadata.items():
@@ -350,8 +372,8 @@ def _specification(metadata: dict[str, str]) -> tuple[list[Dense], int, str]:
     dtype = metadata["dtype"]
     if dtype not in DTYPES:
         raise FormatError(f"dtype must be one of {', '.join(DTYPES)}; got {shown(dtype)}")
-    rows = _strict_json(metadata["layers"], "layers")
-    n_inputs = _strict_json(metadata["n_inputs"], "n_inputs")
+    rows = strict_json(metadata["layers"], "layers")
+    n_inputs = strict_json(metadata["n_inputs"], "n_inputs")
     if not isinstance(rows, list) or not rows:
         raise FormatError(f"layers must be a list, got {shown(rows)}")
     layers = []
@@ -393,7 +415,7 @@ def _check_names_and_shapes(
             )
 
 
-def _read_tensors(data: bytes) -> Tensors:
+def read_tensors(data: bytes) -> Tensors:
     from safetensors import SafetensorError
     from safetensors.numpy import load as deserialise
 

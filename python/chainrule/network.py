@@ -471,6 +471,8 @@ class Network:
         sample_weight: Any = None,
         l1: float = 0.0,
         l2: float = 0.0,
+        metrics: Any = (),
+        scale: str | None = None,
     ) -> History:
         """Train in place on mini-batches.
 
@@ -483,7 +485,8 @@ class Network:
             Passes over the rows.
         batch_size : int
             Rows of one update; the last batch of an epoch may be smaller, and more than m means m.
-        optimizer : SGD, RMSprop, Adam, AdamW or Rprop
+            LBFGS always takes all m.
+        optimizer : SGD, RMSprop, Adam, AdamW, Rprop or LBFGS
         loss : str, Loss or function(a, Y) -> (cost, dC/da)
             As for `cost`.
         shuffle : bool
@@ -501,12 +504,21 @@ class Network:
             Instead of validation_data: the part of the rows, in (0, 1), that is held out, a
             choice that depends on the seed alone.
         early_stopping : EarlyStopping, optional
-            End when the cost no longer falls.
+            End when the cost, or one of the metrics, no longer gets better.
         sample_weight : array_like, shape (m,), optional
             As for `cost`; weights of the validation rows are the third of validation_data.
         l1, l2 : float
             At least 0: penalties on the weights, not the biases. What falls, and is `History.cost`,
             is the cost + l1 sum |w| + l2 / 2 sum w^2; the validation cost is without them.
+        metrics : str, callable, or sequence or dict of them
+            Computed after each epoch on the validation data, else on the training data, and kept
+            in `History.metrics`. A name of `chainrule.metrics.METRICS`, or a function called as
+            metric(Y, prediction), both (m, k) in the user's units, that gives a number. An
+            exception ends training at the last finished epoch.
+        scale : {None, "auto"}
+            "auto" gives a network that has no scaling one, that of the training rows, kept in
+            `net.scaling`: mean 0 and spread 1 for each input, and for each target where the loss
+            allows it and the last layer has no activation. A later `fit` keeps it.
 
         Returns
         -------
@@ -540,6 +552,8 @@ class Network:
             validation_split=validation_split,
             early_stopping=early_stopping,
             sample_weight=sample_weight,
+            metrics=metrics,
+            scale=scale,
             callbacks=callbacks,
             progress=progress,
         )

@@ -31,6 +31,8 @@ FORMULAS = {
 
 _FACTORS = {"mean": r"\frac{2}{m}", "sum": "2", "half_mean": r"\frac{1}{m}"}
 _COST = {"mean": r"\frac{1}{m}", "sum": "", "half_mean": r"\frac{1}{2m}"}
+for _table in (_FACTORS, _COST):
+    _table["mean_rows"] = _table["mean"]  # of one output
 
 
 def block(
@@ -81,7 +83,7 @@ def _latex_numbers(w: Array, b: float, loss: MSE, X: Array, y: Array, g: Gradien
     yield rf"C &= {before[loss.reduction]} \left( {squares} \right) = {_tex(g.cost)}"
     before["mean"] = rf"\frac{{2}}{{{m}}}"
     before["sum"] = "2"
-    before["half_mean"] = rf"\frac{{1}}{{{m}}}"
+    before["half_mean"] = before["mean_rows"] = rf"\frac{{1}}{{{m}}}"
     names = [*(f"w_{{{k + 1}}}" for k in range(n)), "b"]
     for k, (name, value) in enumerate(zip(names, [*g.dw, g.db], strict=True)):
         terms = [

@@ -41,11 +41,13 @@ _FACTORS = {
     "mean": ("1/m ", "2 ", "mean"),
     "sum": ("", "2 ", "sum"),
     "half_mean": ("1/m ", "", "mean"),
+    "mean_rows": ("1/m ", "2 ", "mean"),
 }
 _COST = {
     "mean": "1/m sum_i (a_i - y_i)^2",
     "sum": "sum_i (a_i - y_i)^2",
     "half_mean": "1/(2 m) sum_i (a_i - y_i)^2",
+    "mean_rows": "1/m sum_i (a_i - y_i)^2",
 }
 
 
@@ -122,7 +124,8 @@ def _formulas(w: Array, b: float, activation: str, cost: float, loss: MSE) -> li
     values = [f"w_{k} = {number(w[k - 1])}" for k in range(1, min(n, SHOWN_INPUTS) + 1)]
     if n > SHOWN_INPUTS:
         values.append("...")
-    slope = {"mean": "2/m ", "sum": "2 ", "half_mean": "1/m "}[loss.reduction]
+    whole_slope = {"sum": "2 ", "half_mean": "1/m "}
+    slope = whole_slope.get(loss.reduction, "2/m ")
     steps = [
         ("u_k = w_k x_k", "du_k/dw_k = x_k", ""),
         (f"z = {sums} + b", "dz/du_k = 1, dz/db = 1", "(Z)"),

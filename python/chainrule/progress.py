@@ -11,6 +11,7 @@ import math
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 _BAR_SECONDS = 0.1
@@ -36,7 +37,13 @@ class Progress:
         self._shown_at = self._began if self._bar is None else -math.inf
         self._epoch, self._text = 0, ""
 
-    def update(self, epoch: int, cost: float, val_cost: float | None) -> None:
+    def update(
+        self,
+        epoch: int,
+        cost: float,
+        val_cost: float | None,
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
         """Report the end of an epoch, numbered from 1.
 
         Parameters
@@ -46,8 +53,11 @@ class Progress:
             Mean cost over the training rows during this epoch.
         val_cost : float or None
             Cost on the validation rows; None or NaN when there are none.
+        metrics : mapping of str to float, optional
+            By name, in the order in which they are shown.
         """
         now = time.perf_counter()
+        self._metrics = dict(metrics or {})
         self._epoch, self._cost, self._val_cost, self._now = epoch, cost, val_cost, now
         wait = _LINE_SECONDS if self._bar is None else _BAR_SECONDS
         if epoch >= self.epochs or now - self._shown_at >= wait:
@@ -65,6 +75,8 @@ class Progress:
         text = f"cost {self._cost:.4g}"
         if self._val_cost is not None and not math.isnan(self._val_cost):
             text += f", validation {self._val_cost:.4g}"
+        for name, value in self._metrics.items():
+            text += f", {name} {value:.4g}"
         text += f", {short(rate)} rows/s"
         count = f"epoch {self._epoch:{len(str(self.epochs))}}/{self.epochs}"
         if self._bar is not None:

@@ -631,3 +631,150 @@ def fit(
 
 
 _step = momentum  # the function: inside `fit` its name is the parameter's
+
+
+# L-BFGS on full batches: Nocedal and Wright, Numerical Optimization, second edition, 2006.
+
+Line = tuple[float, float, float]  # a point of a line: alpha, phi(alpha), phi'(alpha)
+Pairs = list[tuple[Array, Array]]  # s = theta' - theta, y = g' - g; the oldest first
+
+
+def lbfgs_direction(g: Array, pairs: Pairs) -> Array:
+    """Return d = -H g by the two-loop recursion (algorithm 7.4)."""
+    q, a = g.copy(), []
+    for s, y in reversed(pairs):
+        a.append((s @ q) / (s @ y))
+        q = q - a[-1] * y
+    d = q * ((pairs[-1][0] @ pairs[-1][1]) / (pairs[-1][1] @ pairs[-1][1])) if pairs else q
+    for s, y in pairs:
+        d = d + s * (a.pop() - (y @ d) / (s @ y))
+    direction: Array = -d
+    return direction
+
+
+def cubic_minimum(p: Line, q: Line) -> float:
+    """Return where the cubic through both points has its minimum (3.59), NaN for nowhere."""
+    (t, C, slope), (t_q, C_q, slope_q) = p, q
+    d1 = slope + slope_q - 3 * (C - C_q) / (t - t_q)
+    if d1**2 < slope * slope_q:
+        return math.nan
+    d2 = math.copysign(math.sqrt(d1**2 - slope * slope_q), t_q - t)
+    return t_q - (t_q - t) * ((slope_q + d2 - d1) / (slope_q - slope + 2 * d2))
+
+
+def strong_wolfe(
+    phi: Callable[[float], tuple[float, float]],
+    C: float,
+    slope: float,
+    first: float,
+    c1: float = 1e-4,
+    c2: float = 0.9,
+    most: int = 25,
+    resolution: float = 0.0,
+) -> tuple[Line | None, bool]:
+    """Return a point of the line that satisfies the strong Wolfe conditions, and True.
+
+    `phi(alpha)` gives the value and the slope, C and slope are those at 0, `first` is tried first
+    (algorithms 3.5 and 3.6). After `most` evaluations: the lowest point so far that decreases
+    enough, or None; and False.
+    """
+
+    def decreases(p: Line) -> bool:  # (3.7a)
+        return math.isfinite(p[1]) and math.isfinite(p[2]) and p[1] <= C + c1 * p[0] * slope
+
+    def flat(p: Line) -> bool:  # (3.7b)
+        return abs(p[2]) <= c2 * abs(slope)
+
+    low: Line = (0.0, C, slope)
+    high: Line | None = None
+    alpha = first
+    while high is None and most > 0:  # algorithm 3.5: until a minimum lies between low and high
+        p, most = (alpha, *phi(alpha)), most - 1
+        if not decreases(p) or (low[0] > 0 and p[1] >= low[1]):
+            high = p
+        elif flat(p):
+            return p, True
+        elif p[2] >= 0:
+            low, high = p, low
+        else:
+            lowest = cubic_minimum(low, p)
+            alpha = min(max(lowest, 1.1 * alpha), 10 * alpha) if lowest > alpha else 10 * alpha
+            low = p
+    while high is not None and most > 0:  # algorithm 3.6: low is the best, and slopes towards high
+        width, left = abs(high[0] - low[0]), min(low[0], high[0])
+        if width <= resolution:
+            break
+        lowest = cubic_minimum(low, high) if math.isfinite(high[1] + high[2]) else math.nan
+        if not math.isfinite(lowest):
+            alpha = left + width / 2
+        else:
+            alpha = min(max(lowest, left + 0.1 * width), left + 0.9 * width)
+        p, most = (alpha, *phi(alpha)), most - 1
+        if not decreases(p) or p[1] >= low[1]:
+            high = p
+        else:
+            if flat(p):
+                return p, True
+            if p[2] * (high[0] - low[0]) >= 0:
+                high = low
+            low = p
+    return (low if low[0] > 0 else None), False
+
+
+def lbfgs(
+    f: Callable[[Array], tuple[float, Array]],
+    theta: Array,
+    iterations: int,
+    learning_rate: float = 1.0,
+    history_size: int = 10,
+    tolerance_grad: float = 1e-7,
+    tolerance_change: float = 1e-9,
+    max_line_search: int = 25,
+    pairs: Pairs | None = None,
+) -> tuple[list[float], list[Array], str]:
+    """Return the cost and theta after each iteration, and why it ended (algorithm 7.5).
+
+    `f(theta)` gives the cost and its gradient; "gradient", "change", "line_search" or "epochs".
+    An iteration that has nothing to do, or finds nothing lower, leaves theta as it is. `pairs` are
+    changes from before.
+    """
+    costs: list[float] = []
+    thetas: list[Array] = []
+    pairs = list(pairs or [])
+    C, g = f(theta)
+    ended = "gradient" if np.abs(g).max() <= tolerance_grad else "epochs"
+    for _ in range(iterations):
+        p: Line | None = None
+        while ended != "gradient":
+            d = lbfgs_direction(g, pairs)
+            first = learning_rate * (1.0 if pairs else min(1.0, 1 / float(np.linalg.norm(g))))
+
+            def phi(alpha: float, d: Array = d, theta: Array = theta) -> tuple[float, float]:
+                value, slope = f(theta + alpha * d)
+                return value, float(slope @ d)
+
+            resolution = tolerance_change / np.abs(d).max()
+            p, _ = strong_wolfe(
+                phi, C, float(g @ d), first, most=max_line_search, resolution=resolution
+            )
+            if p is not None or not pairs:
+                break
+            pairs = []  # and try again along the gradient
+        if p is None:
+            ended = ended if ended == "gradient" else "line_search"
+        else:
+            before, C_before, g_before = theta, C, g
+            theta = theta + p[0] * d
+            C, g = f(theta)
+            s, y = theta - before, g - g_before
+            if s @ y > np.finfo(s.dtype).eps * np.linalg.norm(s) * np.linalg.norm(y):
+                pairs = [*pairs, (s, y)][-history_size:]
+            if np.abs(g).max() <= tolerance_grad:
+                ended = "gradient"
+            elif min(np.abs(s).max(), abs(C_before - C)) <= tolerance_change:
+                ended = "change"
+        costs.append(C)
+        thetas.append(theta)
+        if ended != "epochs":
+            break
+    return costs, thetas, ended

@@ -26,7 +26,8 @@ class Scaling:
     x_mean, x_scale : array_like, shape (n_0,)
         In the units of the columns of X; scales are above 0.
     y_mean, y_scale : array_like, shape (n_L,)
-        In the units of the columns of Y.
+        In the units of the columns of Y; one for each output. Where the network has more outputs
+        than Y has columns, the first ones belong to Y, see `with_log_variances`.
 
     Raises
     ------
@@ -56,7 +57,7 @@ class Scaling:
             object.__setattr__(self, f"{side}_scale", scale)
 
     @classmethod
-    def fit(cls, X: Any, Y: Any = None, *, outputs: int = 1) -> Scaling:
+    def fit(cls, X: Any, Y: Any = None, *, outputs: int = 1, sample_weight: Any = None) -> Scaling:
         """Mean and standard deviation of each column; the scale of a constant column is 1.
 
         Parameters
@@ -66,18 +67,41 @@ class Scaling:
             Without it the targets stay as they are: for classes and counts.
         outputs : int
             n_L, when there is no Y.
+        sample_weight : array_like, shape (m,), optional
+            A row of weight 2 counts as two rows, and one of weight 0 not at all.
 
         Raises
         ------
         TypeError, ValueError
             As for `Network.fit`.
+
+        Examples
+        --------
+        >>> scaling = Scaling.fit([[1.0], [3.0]], outputs=2)
+        >>> scaling.x_mean, scaling.y_mean, scaling.y_scale
+        (array([2.]), array([0., 0.]), array([1., 1.]))
         """
         X = as_matrix(X, "X", np.float64)
+        weights = None if sample_weight is None else _weights(sample_weight, X.shape[0])
         if Y is None:
             outputs = whole_number(outputs, "outputs")
-            return cls(*_mean_and_scale(X), np.zeros(outputs), np.ones(outputs))
+            return cls(*_mean_and_scale(X, weights), np.zeros(outputs), np.ones(outputs))
         Y = as_matrix(Y, "Y", np.float64, rows=X.shape[0], column=True)
-        return cls(*_mean_and_scale(X), *_mean_and_scale(Y))
+        return cls(*_mean_and_scale(X, weights), *_mean_and_scale(Y, weights))
+
+    def with_log_variances(self) -> Scaling:
+        """The scaling for a network that also tells the log-variance of each column of Y.
+
+        Such a network has 2k outputs for k columns of Y, first the means, then log(v), as
+        `gaussian_nll` wants them. A variance in the user's units is y_scale^2 times the
+        standardised one, so its logarithm is moved by 2 log(y_scale).
+        """
+        return Scaling(
+            self.x_mean,
+            self.x_scale,
+            np.concatenate([self.y_mean, 2 * np.log(self.y_scale)]),
+            np.concatenate([self.y_scale, np.ones_like(self.y_scale)]),
+        )
 
     @property
     def scales_targets(self) -> bool:
@@ -89,8 +113,9 @@ class Scaling:
         return _standardised(X, self.x_mean, self.x_scale)
 
     def standardise_y(self, Y: NDArray[Any]) -> NDArray[np.float64]:
-        """Y (m, n_L) in the user's units -> standardised, float64; may overflow to inf."""
-        return _standardised(Y, self.y_mean, self.y_scale)
+        """Y (m, k), k <= n_L, in the user's units -> standardised, float64; may overflow to inf."""
+        k = Y.shape[1]
+        return _standardised(Y, self.y_mean[:k], self.y_scale[:k])
 
     def restore_y(self, y: NDArray[Any]) -> NDArray[np.float64]:
         """Standardised y (m, n_L) -> the user's units, float64; may overflow to inf."""
@@ -119,12 +144,31 @@ def _vector(value: Any, name: str) -> Vector:
     return vector
 
 
-def _mean_and_scale(columns: NDArray[np.float64]) -> tuple[Vector, Vector]:
+def _weights(value: Any, rows: int) -> Vector:
+    """The weights of the rows, as parts of their sum."""
+    weights = _vector(value, "sample_weight")
+    if weights.shape != (rows,):
+        raise ValueError(f"sample_weight must have shape ({rows},), got shape {weights.shape}")
+    if not (weights >= 0).all() or not weights.any():
+        raise ValueError("sample_weight must be at least 0, and above 0 somewhere")
+    scaled = weights / weights.max()  # so that the sum stays finite
+    return np.asarray(scaled / scaled.sum())
+
+
+def _mean_and_scale(
+    columns: NDArray[np.float64], weights: Vector | None = None
+) -> tuple[Vector, Vector]:
+    if weights is not None:
+        columns, weights = columns[weights > 0], weights[weights > 0]
     # Scaled by a power of two first: exact, and sums and squares of 1e300 stay finite.
     exponent = np.frexp(np.abs(columns).max(axis=0))[1]
     scaled = np.ldexp(columns, -exponent)
-    mean = np.ldexp(scaled.mean(axis=0), exponent)
-    scale = np.ldexp(scaled.std(axis=0), exponent)
+    if weights is None:
+        mean, spread = scaled.mean(axis=0), scaled.std(axis=0)
+    else:
+        mean = weights @ scaled
+        spread = np.sqrt(weights @ (scaled - mean) ** 2)
+    mean, scale = np.ldexp(mean, exponent), np.ldexp(spread, exponent)
     # A rounded mean gives a constant column a spread of a few units in the last place, not 0.
     constant = columns.min(axis=0) == columns.max(axis=0)
     mean[constant] = columns[0, constant]

@@ -3,48 +3,51 @@
 The loop over epochs and batches runs in the core, entered once per fit; this file checks the
 arguments, keeps the history and turns a cost that is not finite into `DivergedError`.
 """
-# ruff: noqa: PLC0415  (plots and progress bars are loaded when needed)
+# ruff: noqa: PLC0415  (files are written and read when needed)
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 from functools import partial
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from .arrays import all_finite
 from .custom_loss import custom_fit, custom_step
-from .errors import DivergedError, real, shown, whole_number
+from .divergence import diverged_epoch, diverged_step
+from .epochs import Epochs, checked_callbacks, progress_bar
+from .errors import real, shown, whole_number
 from .history import History
 from .losses import MAE, MSE, CustomLoss, GaussianNLL, Huber, LogCosh, Loss, LossLike, checked_loss
+from .metrics import checked_metrics
 from .network import Network
-from .optimizers import SGD, Optimizer, core_arguments
+from .optimizers import LBFGS, SGD, Optimizer, core_arguments
+from .rows import apart, gather
 from .schedules import Plateau, ReduceOnPlateau, Schedule
-from .stopping import EarlyStopping, Watch, reason
+from .stopping import EarlyStopping, Watch, mode_of
 
 Array = NDArray[Any]
 
 _DEFAULT_OPTIMIZER = SGD()
-_ADVICE = (
-    "try a smaller learning_rate (it was {rate:g}), or scale the data: "
-    "net.scaling = chainrule.Scaling.fit(X, Y)"
-)
 
 
 class Trainer:
     """A network with an optimiser and its state: steps of your own, or epochs and more epochs.
 
+    Keep it to go on where you were: with new rows (`step`, or `fit` with epochs=1), with more
+    epochs (`fit` again), or another day (`save` and `load`).
+
     Parameters
     ----------
     net : Network
         Trained in place.
-    optimizer : SGD, RMSprop, Adam, AdamW or Rprop
+    optimizer : SGD, RMSprop, Adam, AdamW, Rprop or LBFGS
+        LBFGS takes no l1, no dropout and no loss function.
     loss : str, Loss or function(a, Y) -> (cost, dC/da)
+        As for `Network.cost`.
     l1, l2 : float
         At least 0: the cost grows by l1 sum |w| + l2 / 2 sum w^2 over all weights, not the biases.
     per_row : bool
@@ -69,14 +72,19 @@ class Trainer:
         "_cost",
         "_engine",
         "_epochs",
+        "_fitting",
+        "_full_batch",
         "_loss",
         "_net",
         "_optimizer",
         "_penalties",
+        "_per_row",
         "_plateau",
         "_quick",
         "_schedule",
+        "_seed",
         "_steps",
+        "_watch",
         "loss",
     )
 
@@ -96,12 +104,17 @@ class Trainer:
         checked = checked_loss(loss)
         checked.check_outputs(net.n[-1])
         _check_optimizer(optimizer, net)
+        self._full_batch = isinstance(optimizer, LBFGS)
+        if self._full_batch:
+            _check_smooth(net, checked, l1)
         self.loss = loss
         self._net = net
         self._optimizer = optimizer
         self._steps = 0
         self._epochs = 0
         self._cost = math.nan
+        self._fitting = False
+        self._watch: Watch | None = None  # of the fit that runs, or was broken off
         self._loss = checked
         self._engine = _core_trainer(
             net,
@@ -111,7 +124,9 @@ class Trainer:
             l2=_checked_penalty(l2, "l2"),
             per_row=_checked_bool(per_row, "per_row"),
         )
-        self._engine.set_seed(whole_number(seed, "seed", least=0))
+        self._per_row = bool(per_row)
+        self._seed = whole_number(seed, "seed", least=0)
+        self._seed_steps()
         self._penalties = (float(l1), float(l2))
         schedule = optimizer.learning_rate
         # A loss that has nothing to say about targets: then the core looks at the arrays itself.
@@ -138,12 +153,21 @@ class Trainer:
 
     @property
     def learning_rate(self) -> float:
-        """That of the next step; may be set between steps."""
-        return self._engine.learning_rate
+        """That of the next step; may be set between steps, and by a callback between epochs.
+
+        With a schedule that knows its course it is the first rate and cannot be set: ValueError.
+        """
+        rate: float = self._engine.learning_rate
+        return rate
 
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
-        self._engine.learning_rate = _checked_rate(rate, self._net)
+        rate = _checked_rate(rate, self._net)
+        if self._plateau is not None:
+            self._plateau.rate = rate
+        elif self._schedule is not None:
+            raise ValueError(f"learning_rate follows {self._schedule}; it cannot be set")
+        self._engine.learning_rate = rate
 
     @property
     def penalties(self) -> tuple[float, float]:
@@ -162,6 +186,7 @@ class Trainer:
         """The optimiser's state: arrays (P,) in the order of `net.theta`, writable views.
 
         Momentum has one, v; RMSprop q (and v); Adam v and q; Rprop g and h; plain SGD none.
+        LBFGS has s and y of the oldest change it remembers, of the next one and so on, read-only.
         """
         return tuple(self._engine.state)
 
@@ -195,7 +220,7 @@ class Trainer:
             The network is being trained in another thread.
         """
         if self._quick and sample_weight is None and self._net._scaling is None:
-            cost = self._engine.try_step(X, Y)
+            cost: float | None = self._engine.try_step(X, Y)
             if cost is not None:
                 self._steps += 1
                 self._cost = cost
@@ -210,7 +235,7 @@ class Trainer:
                 "give a number, and set trainer.learning_rate between the steps"
             )
         net, loss = self._net, self._loss
-        x, y = _apart(net, *net._prepare(X, Y, loss))
+        x, y = (apart(net, array) for array in net._prepare(X, Y, loss))
         weight = net._weights(sample_weight, len(x), loss)
         try:
             if isinstance(loss, CustomLoss):
@@ -218,18 +243,7 @@ class Trainer:
             else:
                 cost = self._engine.step(x, y, weight)
         except ArithmeticError as error:
-            # An update can overflow although the cost before it was finite.
-            kept = (
-                "The network keeps its parameters"
-                if all_finite(self._net.theta)
-                else "The update before it overflowed: the parameters are not finite any more"
-            )
-            raise DivergedError(
-                f"step {self._steps + 1} diverged: {error}. {kept}; "
-                + _ADVICE.format(rate=self._engine.learning_rate),
-                step=self._steps + 1,
-                cost=self._cost,
-            ) from None
+            raise diverged_step(self, self._steps + 1, self._cost, error) from None
         self._steps += 1
         self._cost = cost
         return cost
@@ -249,73 +263,63 @@ class Trainer:
         validation_split: float | None = None,
         early_stopping: EarlyStopping | None = None,
         sample_weight: Any = None,
+        metrics: Any = (),
+        scale: str | None = None,
     ) -> History:
         """Train for some more epochs; arguments, result and errors as for `Network.fit`.
 
         The optimiser's state, the order of the rows and the schedule go on where the last `fit` of
-        this trainer ended: 10 epochs and 10 more are the same bits as 20 at once.
+        this trainer ended: 10 epochs and 10 more are the same bits as 20 at once. So do they after
+        `save` and `load`. An epoch that was broken off in its middle does not count.
+
+        Early stopping begins anew with each `fit`, unless the one before was broken off (by an
+        exception, by Ctrl-C, or by the end of the process after a callback saved the trainer) and
+        `early_stopping` is the same rule: then it remembers. With `restore_best` each `fit` that
+        ends by itself goes back to its best epoch, and the next one goes on from there.
         """
+        if self._fitting:
+            raise RuntimeError("the network is being trained already, by this trainer")
         net = self._net
         epochs = whole_number(epochs, "epochs", most=2**31 - 1)
         batch_size = whole_number(batch_size, "batch_size")
         seed = whole_number(seed, "seed", least=0)
         shuffle = _checked_bool(shuffle, "shuffle")
         progress = _checked_bool(progress, "progress")
-        callbacks = _checked_callbacks(callbacks)
-        x, y = net._prepare(X, Y, self._loss)
-        weight = net._weights(sample_weight, len(x), self._loss)
-        if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
-            raise TypeError(
-                "early_stopping must be an EarlyStopping(patience=10) or None, "
-                f"got {shown(early_stopping)} ({type(early_stopping).__name__})"
+        callbacks = checked_callbacks(callbacks)
+        measures = checked_metrics(metrics)
+        mode = mode_of(early_stopping, measures)
+        scaling, done = net._scaling, self._engine.steps
+        try:
+            train, held = gather(
+                net,
+                self._loss,
+                X,
+                Y,
+                sample_weight,
+                validation_data=validation_data,
+                validation_split=validation_split,
+                seed=seed,
+                scale=scale,
+                keep=bool(measures),
             )
-        x_val, y_val, weight_val = _validation(net, validation_data, self._loss)
-        if validation_split is not None:
-            if x_val is not None:
-                raise ValueError("validation_split and validation_data: give one of them")
-            rest, out = _split(len(x), validation_split, seed)
-            x, y, x_val, y_val = x[rest], y[rest], x[out], y[out]
-            if weight is not None:
-                weight, weight_val = weight[rest], weight[out]
-                if not (weight.any() and weight_val.any()):
-                    raise ValueError("sample_weight is 0 everywhere on one side of the split")
-        x, y = _apart(net, x, y)
-        rows = x.shape[0]
-        batch_size = min(batch_size, rows)
-        history = History()
-        bar = None
-        if progress:
-            from .progress import Progress
+            watch = self._watch_of(early_stopping, mode)
+            bar = progress_bar(epochs, len(train)) if progress else None
+            seen = Epochs(self, train, held, measures, watch, callbacks, bar)
+            batch_size = len(train) if self._full_batch else min(batch_size, len(train))
+            return self._run(seen, epochs, batch_size, shuffle, seed)
+        except BaseException:
+            if self._engine.steps == done:  # nothing was learnt in a new scaling
+                net._scaling = scaling
+            raise
 
-            bar = Progress(epochs, rows)
-        watch = None if early_stopping is None else Watch(early_stopping, net.theta)
-        looking = callbacks or bar is not None or self._plateau is not None or watch is not None
-        start = time.perf_counter()
-
-        def clock() -> None:
-            history.seconds = time.perf_counter() - start
-            history.rows_per_second = rows * len(history.cost) / max(history.seconds, 1e-9)
-
-        def on_epoch(epoch: int, cost: float, val_cost: float) -> bool:
-            history.cost.append(cost)
-            if x_val is not None:
-                history.val_cost.append(val_cost)
-            clock()
-            watched = cost if x_val is None else val_cost
-            if self._plateau is not None:
-                self._engine.learning_rate = self._plateau.after(watched)
-            if watch is not None and watch.after(epoch + 1, watched):
-                history.stopped = "early_stopping"
-            if bar is not None:
-                bar.update(epoch + 1, cost, val_cost if x_val is not None else None)
-            answers = [callback(net, history) for callback in callbacks]
-            by_callback = any(isinstance(a, (bool, np.bool_)) and bool(a) for a in answers)
-            return by_callback or history.stopped == "early_stopping"
-
-        first, steps, done = self._epochs, -(-rows // batch_size), self._engine.steps
+    def _run(self, seen: Epochs, epochs: int, batch_size: int, shuffle: bool, seed: int) -> History:
+        """The call of the core, and what is to be done when it comes back or raises."""
+        x, y, held = seen.train.x, seen.train.y, seen.held
+        first, steps, done = self._epochs, -(-len(x) // batch_size), self._engine.steps
         run = self._engine.fit
         if isinstance(self._loss, CustomLoss):
-            run = partial(custom_fit, self._engine, net, self._loss)
+            run = partial(custom_fit, self._engine, self._net, self._loss)
+        self._fitting = True
         try:
             costs, val_costs, stopped = run(
                 x,
@@ -325,33 +329,114 @@ class Trainer:
                 shuffle,
                 seed,
                 first,
-                x_val,
-                y_val,
-                on_epoch if looking else None,
+                None if held is None else held.x,
+                None if held is None else held.y,
+                seen.after if seen.looking else None,
                 self._rates(first * steps, epochs * steps, steps),
-                weight,
-                weight_val,
+                seen.train.w,
+                None if held is None else held.w,
             )
         finally:
+            self._fitting = False
+            self._seed_steps()  # again
             self._epochs = first + (self._engine.steps - done) // steps
-            if bar is not None:
-                bar.close()
+            if seen.bar is not None:
+                seen.bar.close()
+        self._watch = None  # not broken off: the next fit begins anew
         if stopped == "diverged":
-            raise _diverged(self, x, y, epochs, [c for c in costs if math.isfinite(c)])
-        history.cost[:] = costs
-        history.val_cost[:] = val_costs
-        history.stopped = history.stopped or stopped
-        if watch is not None:
-            watch.restore()
-        clock()
-        history.reason = reason(history.stopped, history.cost, history.val_cost, watch)
-        return history
+            raise diverged_epoch(self, seen.train, epochs, [c for c in costs if math.isfinite(c)])
+        return seen.ended(costs, val_costs, stopped)
+
+    def _watch_of(self, rule: EarlyStopping | None, mode: str) -> Watch | None:
+        """What remembers for `rule`: that of a fit that was broken off, else a new one."""
+        old, self._watch = self._watch, None
+        if rule is None:
+            return None
+        if old is not None and (old.rule, old.mode) == (rule, mode):
+            old.begin_again()
+            self._watch = old
+        else:
+            self._watch = Watch(rule, self._net.theta, mode)
+        return self._watch
+
+    def _seed_steps(self) -> None:
+        """The dropout of `step` goes by the seed of the trainer; LBFGS knows none."""
+        if not self._full_batch:
+            self._engine.set_seed(self._seed)
+
+    def _after_epoch(self, cost: float) -> None:
+        """The rate of the next epoch, where it depends on the cost."""
+        if self._plateau is not None:
+            self._engine.learning_rate = self._plateau.after(cost)
 
     def _rates(self, first: int, count: int, per_epoch: int) -> Array | None:
         """The learning rates of the steps to come, where the schedule knows them."""
         if self._schedule is None or self._plateau is not None:
             return None
         return self._schedule.rates(np.arange(first, first + count), per_epoch)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the trainer to a file, from which `load` goes on with the same bits.
+
+        The file has the network with its scaling and metadata, the optimiser with its state, the
+        loss, and where the schedule and the early stopping stand; not the data and not what `fit`
+        was told. It is whole at every moment: a temporary file in the same folder takes its place.
+
+        Parameters
+        ----------
+        path : path
+
+        Raises
+        ------
+        TypeError, ValueError
+            A parameter or the state is not finite, `net.metadata` does not fit JSON, or the
+            optimiser or its schedule is of a class of your own.
+        OSError
+            The file cannot be written; an old one is left as it was.
+
+        Examples
+        --------
+        After each epoch, from a callback:
+
+        >>> keep = lambda net, history: trainer.save("run.safetensors")
+        >>> trainer.fit(X, Y, epochs=100, callbacks=[keep])  # doctest: +SKIP
+        """
+        from .checkpoint import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], loss: LossLike | None = None) -> Trainer:
+        """Read a trainer written by `save`.
+
+        Parameters
+        ----------
+        path : path
+        loss : callable, optional
+            The loss, where it is a Python function of your own, which no file can hold.
+
+        Returns
+        -------
+        Trainer
+            With a network of its own, `.net`.
+
+        Raises
+        ------
+        FormatError
+            The file is not a saved trainer, is damaged, or was written by a newer version.
+        TypeError, ValueError
+            `loss` is missing, or the file has one.
+        OSError
+            The file cannot be read.
+        """
+        from .checkpoint import load
+
+        return load(path, loss)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from .checkpoint import from_bytes, function_of, to_bytes
+
+        return from_bytes, (to_bytes(self), function_of(self.loss))
 
     def __repr__(self) -> str:
         return f"Trainer({self._net!r}, {self._optimizer!r}, loss={self.loss!r})"
@@ -372,50 +457,13 @@ def fit(
     return Trainer(net, optimizer, loss, l1=l1, l2=l2).fit(X, Y, **how)
 
 
-def _diverged(
-    trainer: Trainer, x: Array, y: Array, epochs: int, costs: list[float]
-) -> DivergedError:
-    """What to raise when an epoch diverged after `costs`, those of the epochs before it."""
-    epoch = len(costs) + 1
-    # In the first epoch the parameters are the initial ones: their cost is the last finite one.
-    cost = costs[-1] if costs else _cost_of(trainer, x, y)
-    if not math.isfinite(cost):
-        cost = math.nan
-    last = "it never was" if math.isnan(cost) else f"last finite cost {cost:.6g}"
-    kept = f"those after epoch {epoch - 1}" if costs else "the initial ones"
-    return DivergedError(
-        f"training diverged in epoch {epoch} of {epochs}: the cost or a parameter is no longer "
-        f"finite ({last}). The network's parameters are {kept}; "
-        + _ADVICE.format(rate=trainer.learning_rate),
-        epoch=epoch,
-        cost=cost,
-    )
-
-
-def _cost_of(trainer: Trainer, x: Array, y: Array) -> float:
-    net, loss = trainer.net, trainer._loss
-    if isinstance(loss, CustomLoss):
-        return net._custom(loss, x, y)[0]
-    return net._engine.cost(x, y, net._objective(loss))
-
-
-def _core_trainer(
-    net: Network, optimizer: Optimizer, **how: Any
-) -> _core.Trainer32 | _core.Trainer64:
+def _core_trainer(net: Network, optimizer: Optimizer, **how: Any) -> Any:
     arguments = core_arguments(optimizer)
-    if isinstance(net._engine, _core.Network32):
-        return _core.Trainer32(net._engine, **arguments, **how)
-    return _core.Trainer64(net._engine, **arguments, **how)
-
-
-def _apart(net: Network, x: Array, y: Array) -> tuple[Array, Array]:
-    """Copies where X or Y is a view of the parameters, which training changes."""
-    # An array without a base owns its memory: the quick answer.
-    if x.base is not None and np.may_share_memory(x, net.theta):
-        x = x.copy()
-    if y.base is not None and np.may_share_memory(y, net.theta):
-        y = y.copy()
-    return x, y
+    kind = "Lbfgs" if isinstance(optimizer, LBFGS) else "Trainer"
+    if kind == "Lbfgs":
+        del how["l1"]
+    bits = 32 if isinstance(net._engine, _core.Network32) else 64
+    return getattr(_core, f"{kind}{bits}")(net._engine, **arguments, **how)
 
 
 def _check_optimizer(optimizer: Any, net: Network) -> None:
@@ -425,6 +473,25 @@ def _check_optimizer(optimizer: Any, net: Network) -> None:
             f"got {shown(optimizer)} ({type(optimizer).__name__})"
         )
     _checked_rate(optimizer.first_rate, net)
+
+
+def _check_smooth(net: Network, loss: Loss, l1: Any) -> None:
+    """Whether L-BFGS can have a network, a loss and a penalty."""
+    if isinstance(loss, CustomLoss):
+        raise TypeError(
+            "optimizer=LBFGS() evaluates the cost in the core, which knows the losses with a "
+            "name alone: for a loss function take another optimiser, Adam or Rprop say"
+        )
+    if l1 != 0:
+        raise ValueError(
+            f"l1 must be 0 with LBFGS, got {l1!r}: |w| has a kink at 0, where its line search "
+            "finds no way down; take l2, or another optimiser"
+        )
+    if any(layer.dropout for layer in net.layers):
+        raise ValueError(
+            "a layer has dropout, which makes every evaluation another function: LBFGS compares "
+            "evaluations; take another optimiser, or dropout=0"
+        )
 
 
 def _checked_rate(rate: Any, net: Network) -> float:
@@ -447,48 +514,3 @@ def _checked_bool(value: Any, name: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {shown(value)}")
     return bool(value)
-
-
-def _checked_callbacks(callbacks: Any) -> tuple[Callable[[Network, History], object], ...]:
-    if callable(callbacks) or not hasattr(callbacks, "__iter__"):
-        raise TypeError(
-            "callbacks must be a sequence of callables, such as callbacks=(f,); "
-            f"got {shown(callbacks)} ({type(callbacks).__name__})"
-        )
-    checked = tuple(callbacks)
-    for k, callback in enumerate(checked):
-        if not callable(callback):
-            raise TypeError(
-                f"callbacks[{k}] must be callable as callback(net, history), "
-                f"got {shown(callback)} ({type(callback).__name__})"
-            )
-    return checked
-
-
-def _split(rows: int, part: Any, seed: int) -> tuple[Array, Array]:
-    """The rows to train on and those to look at, a function of the seed alone."""
-    number = real(part, "validation_split")
-    held = round(number * rows) if 0 < number < 1 else 0
-    if not 0 < held < rows:
-        raise ValueError(
-            f"validation_split must be in (0, 1) and leave rows on both sides, got {part!r} "
-            f"of {rows} rows"
-        )
-    order = np.random.default_rng([seed, 1]).permutation(rows)
-    return np.sort(order[held:]), np.sort(order[:held])
-
-
-def _validation(
-    net: Network, data: Any, loss: Loss
-) -> tuple[Array | None, Array | None, Array | None]:
-    if data is None:
-        return None, None, None
-    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-        raise TypeError(
-            "validation_data must be a tuple (X, Y) or (X, Y, sample_weight), "
-            f"got {shown(data)} ({type(data).__name__})"
-        )
-    names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
-    x, y = net._prepare(data[0], data[1], loss, names[:2])
-    weight = data[2] if len(data) == 3 else None
-    return *_apart(net, x, y), net._weights(weight, len(x), loss, names[2])

@@ -150,7 +150,7 @@ def _checked(neuron: Any, X: Any, y: Any) -> tuple[Array, float, str, Array, Arr
             widths = "-".join(map(str, neuron.n))
             raise ValueError(f"neuron must be one unit, got a network {widths}; use a 2-1 network")
         if neuron.n[0] == 2:
-            X, y = neuron._prepare(X, y, ("X", "y"))
+            X, y = neuron._prepare(X, y, names=("X", "y"))
         w, b, activation = neuron.W[1][0], neuron.b[1][0], neuron.layers[0].activation
     elif all(hasattr(neuron, name) for name in ("w", "b", "activation")):
         w, b, activation = neuron.w, neuron.b, neuron.activation
