@@ -10,6 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule import reference
 from chainrule.loss_wording import LOSSES as ROWS
+from chainrule.loss_wording import Written
 from chainrule.losses import LOSSES
 from chainrule.trace import Numbered
 from chainrule.walkthrough import walk
@@ -134,6 +135,17 @@ def test_a_small_network_by_hand(loss, w, unchanged):
 
 
 @EACH
+@WEIGHTS
+def test_every_share_and_every_slope_holds_as_it_is_written(loss, w):
+    net, X, Y = setting(loss)
+    written = Written(net.trace(X, Y, loss, w))
+    for (i, j), share in np.ndenumerate(written.values()):
+        assert holds(written.share_number(i, j), share), (i, j)
+    for (i, j), slope in np.ndenumerate(written.objective.slope(written.a)):
+        assert holds(written.slope_number(i, j), slope), (i, j)
+
+
+@EACH
 def test_in_float32_the_checks_agree_too(loss):
     net, X, Y = setting(loss, "float32", "silu" if loss == "mae" else "identity")
     t = net.trace(X, Y, loss, [1.0, 2.0, 0.5])
@@ -178,6 +190,14 @@ def test_a_loss_of_ones_own_is_explained():
     assert "as the loss gives it" in e.text
     assert walk(net, X, Y, 0.01, cubes).splitlines()[-1].endswith("checks agree.")
     assert "cubes" in str(t)
+
+
+def test_a_printed_trace_says_which_loss_and_whether_samples_have_weights():
+    net, X, Y = setting("huber")
+    plain, weighted = net.trace(X, Y, "huber"), net.trace(X, Y, "huber", [1.0, 2.0, 3.0])
+    assert "sum huber(a^L - y)" in str(plain)
+    assert "weighted" not in str(plain)
+    assert "samples weighted" in str(weighted)
 
 
 def test_the_divisor_is_written_out():

@@ -335,6 +335,60 @@ def test_a_wrong_slope_where_the_network_does_not_look():
     assert "The loss itself is wrong at these outputs" in report.diagnosis
 
 
+# PyTorch's losses
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize(
+    ("name", "kind", "options"),
+    [
+        ("mse", "MSELoss", {}),
+        ("mae", "L1Loss", {}),
+        ("huber", "HuberLoss", {"delta": 0.5}),
+        ("poisson", "PoissonNLLLoss", {}),
+        ("binary_cross_entropy", "BCEWithLogitsLoss", {}),
+        ("cross_entropy", "CrossEntropyLoss", {}),
+    ],
+)
+def test_a_module_with_a_loss_of_pytorch_is_diagnosed_with_it(name, kind, options, reduction):
+    torch = pytest.importorskip("torch")
+
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, z):
+            a = torch.tanh(z)
+            ctx.save_for_backward(a)
+            return a
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * (1 - ctx.saved_tensors[0])
+
+    class WrongTanh(torch.nn.Module):
+        def forward(self, z):
+            return Function.apply(z)
+
+    _, X, Y = setting(name)
+    torch.manual_seed(0)
+    for middle, wrong in ((torch.nn.Tanh(), False), (WrongTanh(), True)):
+        net = torch.nn.Sequential(torch.nn.Linear(3, 5), middle, torch.nn.Linear(5, 4))
+        loss = getattr(torch.nn, kind)(reduction=reduction, **options)
+        report = cr.gradcheck(net, X, Y, loss=loss)
+        assert report.passed != wrong, report
+        if wrong:
+            assert "1 - a stands for f'(z) in layer 1" in report.diagnosis
+
+
+def test_a_weighted_loss_of_pytorch_is_checked_without_the_network():
+    torch = pytest.importorskip("torch")
+    _, X, Y = setting("cross_entropy")
+    net = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.Tanh(), torch.nn.Linear(5, 4))
+    weight = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)
+    report = cr.gradcheck(net, X, Y, loss=torch.nn.CrossEntropyLoss(weight=weight))
+    assert report.passed, report
+    assert not any("W^1 is" in note for note in report.notes)
+
+
 # The room
 
 

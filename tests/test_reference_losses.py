@@ -325,5 +325,7 @@ def test_each_loss_has_a_tag_in_code_and_in_the_page():
     code, page = Path(reference.__file__).read_text(), MATH.read_text()
     rows = dict(re.findall(r"^\| \((\w+)\) \| (\w+) \|", page, re.MULTILINE))
     assert list(rows.values()) == NAMES
+    core = (MATH.parent.parent / "cpp" / "kernels" / "loss.inl").read_text()
     for tag in rows:
         assert code.count(f"# ({tag}) c = ") == 1
+        assert core.count(f"// ({tag}) c = ") == 1

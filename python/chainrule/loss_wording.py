@@ -311,7 +311,7 @@ LOSSES: dict[str, Wording] = {
             "c_j = e/v  for a mean, e being answer less target\n"
             "c_j = (1 - e^2/v)/2 exp(s)/v  for its log-variance s, v = exp(s) + eps"
         ),
-        cost="v = exp(s) + eps; s, the log-variances, are the second half of the outputs",
+        cost="v = exp(s) + eps  with s, the log-variances, in the second half of the outputs",
     ),
     "": Wording("C", "as the loss gives it", _given, _given),
 }

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 from .mathml import CLOSE, MINUS, OPEN, TIMES, frac, index, mi, mo, mtext, power, row, whole
 
+FUNCTIONS = frozenset({"sign", "cut", "log", "cosh", "exp", "tanh", "sigmoid", "max", "huber"})
+THIN = mtext("\u2009")
 TOKEN = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?|[A-Za-z]\w*|\^\d+|<=|>=|\S")
 WORDS = frozenset({"for", "else", "as", "the", "loss", "gives", "it", "function", "of"})
 
@@ -36,11 +38,7 @@ class _Parser:
                 parts[-1] = power(parts[-1], whole(int(token[1:])))
             elif token == "/" and parts:
                 self.at += 1
-                below = self.element()
-                while self.at < len(self.tokens) and self.tokens[self.at][0] == "^":
-                    below = power(below, whole(int(self.tokens[self.at][1:])))
-                    self.at += 1
-                parts[-1] = frac(parts[-1], below)
+                parts[-1] = frac(_bare(parts[-1]), _bare(self.element()))
             else:
                 parts.append(self.element())
         self.at += 1
@@ -55,6 +53,14 @@ class _Parser:
             return row(mo("|"), *self.sequence("|"), mo("|"))
         if token in self.symbols:
             return self.symbols[token]
+        if token in FUNCTIONS:
+            bracket = self.tokens[self.at : self.at + 1] == ["("]
+            return row(mi(token), "" if bracket else THIN, self.element())
+        if token.startswith("sum_"):
+            sign = f"<munder>{mo(chr(0x2211))}{mi(token[4:])}</munder>"
+            return row(sign, self.element())
+        if token == "-" and self.tokens[self.at - 2 : self.at - 1] in ([], ["("], [","], ["|"]):
+            return f'<mo form="prefix">{MINUS}</mo>'
         if token[0].isdigit():
             return _number(token)
         if token in WORDS:
@@ -66,6 +72,14 @@ class _Parser:
                 return letter
             return index(letter, whole(int(below)) if below.isdigit() else mi(below))
         return mo({"-": MINUS, "*": TIMES, "<=": "\u2264", ">=": "\u2265"}.get(token, token))
+
+
+def _bare(part: str) -> str:
+    """Without its brackets."""
+    start, end = f"<mrow>{OPEN}", f"{CLOSE}</mrow>"
+    if part.startswith(start) and part.endswith(end):
+        return row(part.removeprefix(start).removesuffix(end))
+    return part
 
 
 def _number(token: str) -> str:

@@ -43,9 +43,11 @@ def check_losses(seed: int, isa: str, ledger: Ledger) -> None:
                         X = np.clip(X, -length, FAR)
                     X[0, 0] = 0
                     X = X.astype(dtype)
-                    Y = targets(loss, m, n_L, rng).astype(dtype)
-                    if loss.name not in ("cross_entropy", "binary_cross_entropy", "poisson"):
-                        Y[-1] = X[-1, : Y.shape[1]]  # errors of 0, at the kink of some
+                    Y = targets(loss, m, n_L, rng)
+                    if loss.scales_targets:  # of errors: they are as large as the outputs
+                        Y = X[:, : Y.shape[1]] + length * Y
+                        Y[-1] = X[-1, : Y.shape[1]]  # and 0, at the kink of some
+                    Y = Y.astype(dtype)
                     w = rng.uniform(0.25, 4, m).astype(dtype) if k % 2 else None
                     where = f"{isa}, {loss}, {m} x {n_L} outputs of about {length:g}, {dtype}"
                     _check(net, X, Y, loss, w, where, ledger)
