@@ -154,7 +154,7 @@ class _Page:
         if self.s.net.scaling is None:
             return ""
         text = (
-            "This network standardises its inputs and targets: all numbers below, the cost too, "
+            f"This network standardises its {self.s.net.scaling.scaled}: all numbers below, the cost too, "
             "are in standardised units. An input shows how its own came about."
         )
         return f'<p class="hint">{escape(text)}</p>'
