@@ -85,7 +85,7 @@ LineSearch strong_wolfe(const Phi& phi, const LinePoint& start, double first, co
     const double width = std::abs(high.alpha - low.alpha);
     if (!(width > rule.resolution)) break;
     const double left = std::min(low.alpha, high.alpha);
-    const double lowest = high.finite() ? cubic_minimum(low, high) : NAN;
+    const double lowest = cubic_minimum(low, high);  // NaN where `high` is not finite
     p.alpha = !std::isfinite(lowest)
                   ? left + width / 2
                   : std::clamp(lowest, left + kMargin * width, left + (1 - kMargin) * width);

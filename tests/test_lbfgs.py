@@ -266,6 +266,36 @@ def test_a_row_of_weight_2_is_the_row_twice():
     np.testing.assert_allclose(net.theta, twin.theta, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.parametrize("per_row", [False, True])
+def test_ridge_regression(per_row):
+    net, X, Y = linear()
+    m, l2 = len(X), 3.0 if per_row else 0.06
+    trainer = cr.Trainer(net, cr.LBFGS(**TIGHT), l2=l2, per_row=per_row)
+    history = trainer.fit(X, Y, 200)
+    decay = l2 / m if per_row else l2
+    A = np.column_stack([X, np.ones(m)])
+    penalty = np.diag([decay] * 4 + [0])  # the bias is free
+    right = np.linalg.solve(2 / Y.size * A.T @ A + penalty, 2 / Y.size * A.T @ Y)
+    np.testing.assert_allclose(net.W[1].T, right[:-1], atol=1e-7)
+    np.testing.assert_allclose(net.b[1], right[-1], atol=1e-7)
+    objective = net.cost(X, Y) + decay / 2 * np.sum(np.square(net.W[1]))
+    assert history.cost[-1] == pytest.approx(objective, rel=1e-14)
+
+
+def test_a_decay_of_many_weights_counts_each_once():
+    X, Y = np.zeros((3, 2)), np.zeros((3, 1))
+    net = cr.Network([cr.Dense(5000, "tanh"), cr.Dense(1)], 2, "float64", seed=1)
+    W = [np.array(net.W[l]) for l in (1, 2)]
+    trainer = cr.Trainer(net, cr.LBFGS(), l2=0.5)
+    expected = net.cost(X, Y) + 0.25 * sum(np.sum(w * w) for w in W)
+    assert trainer.step(X, Y) == pytest.approx(expected, rel=1e-12)
+    s = [np.array(net.W[l] - W[l - 1]) for l in (1, 2)]
+    # The slope of C is 0 for zeros: a step along -w for all weights alike.
+    for w, change in zip(W, s, strict=True):
+        np.testing.assert_allclose(change, w * (change.ravel() @ w.ravel() / np.sum(w * w)))
+    assert s[0].ravel() @ W[0].ravel() < 0
+
+
 def test_single_precision_gets_near():
     net, X, Y = linear()
     small = net.copy("float32")
@@ -392,6 +422,20 @@ def test_no_finite_cost_to_begin_with(dtype, unchanged):
     assert [part.tobytes() for part in trainer.state] == state
     trainer.fit(X, Y, epochs=2)
     assert trainer.epochs == 2
+
+
+def test_a_finite_cost_without_a_finite_gradient(unchanged):
+    net = cr.Network([cr.Dense(1)], 1, "float32")
+    net.theta[...] = 0
+    net.W[1][...] = 1e-33
+    X, Y = np.array([[1e38]]), np.array([[0.0]])
+    assert net.cost(X, Y) == pytest.approx(1e10, rel=1e-5)
+    trainer = cr.Trainer(net, cr.LBFGS())
+    with unchanged(net):
+        with pytest.raises(cr.DivergedError, match="step 1 diverged"):
+            trainer.step(X, Y)
+        with pytest.raises(cr.DivergedError, match="diverged in epoch 1"):
+            trainer.fit(X, Y, epochs=3)
 
 
 def test_a_first_step_that_is_much_too_long():
@@ -547,7 +591,13 @@ def test_wrong_arguments(make, words):
         make()
 
 
-def test_a_loss_function_is_refused():
+def test_what_has_no_gradient_to_follow_is_refused(unchanged):
     net, X, Y = sine()
-    with pytest.raises(TypeError, match=r"LBFGS\(\) evaluates the cost in the core"):
-        net.fit(X, Y, optimizer=cr.LBFGS(), loss=lambda a, Y: (np.mean((a - Y) ** 2), 2 * (a - Y)))
+    dropping = cr.Network([cr.Dense(8, "tanh", dropout=0.1), cr.Dense(1)], 1)
+    with unchanged(net):
+        with pytest.raises(TypeError, match=r"LBFGS\(\) evaluates the cost in the core"):
+            net.fit(X, Y, optimizer=cr.LBFGS(), loss=lambda a, Y: (0.0, a - Y))
+        with pytest.raises(ValueError, match=r"l1 must be 0 with LBFGS, got 0.1"):
+            net.fit(X, Y, optimizer=cr.LBFGS(), l1=0.1)
+    with unchanged(dropping), pytest.raises(ValueError, match="a layer has dropout"):
+        dropping.fit(X, Y, optimizer=cr.LBFGS())

@@ -359,7 +359,7 @@ def test_one_sample_and_targets_as_a_column():
         ({"Y": [[1.0], [2.0]]}, ValueError, "Y"),
         ({"learning_rate": 0}, ValueError, "learning_rate"),
         ({"learning_rate": "fast"}, TypeError, "learning_rate"),
-        ({"loss": "mae"}, ValueError, "loss"),
+        ({"loss": "hinge"}, ValueError, "loss"),
         ({"inputs": ["a"]}, ValueError, "inputs must have 2 names, got 1"),
         ({"inputs": "ab"}, TypeError, "inputs must be a list of 2 str"),
         ({"outputs": [1]}, TypeError, "outputs must be a list of 1 str"),

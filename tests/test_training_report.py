@@ -265,6 +265,18 @@ def test_wrong_rows_come_with_their_probabilities():
         assert row[3:] == pytest.approx([P[i, said], P[i, y2[i]]], rel=1e-9)
 
 
+def test_what_is_standardised_is_said():
+    net, h, X, Y, X2, Y2 = regression()
+    for scaling, words in (
+        (None, "Standardised no"),
+        (cr.Scaling.fit(X, Y), "Standardised inputs and targets"),
+        (cr.Scaling.fit(X, outputs=net.n[-1]), "Standardised inputs Training"),
+    ):
+        net.scaling = scaling
+        page = Page(training_report.page(net, h, X, Y, X2, Y2, task="regression"))
+        assert words in page.text, words
+
+
 def test_what_was_trained_is_said(unchanged):
     net, h, X, Y, X2, Y2 = regression()
     net.scaling = None

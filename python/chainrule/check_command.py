@@ -22,8 +22,6 @@ from .commandline import (
     Matrix,
     add_command,
     data_errors,
-    encode,
-    load_model,
     may_replace,
     output_path,
     picture_path,
@@ -33,10 +31,12 @@ from .commandline import (
     whole_option,
     writing,
 )
-from .errors import FormatError
+from .description import load_model
 from .gradcheck import GradientCheck, gradcheck
 from .gradcheck.student import check_student, template
 from .gradcheck.student_file import StudentError
+from .losses import Loss
+from .matching import matched, named
 from .network import Network
 
 CHECKED_ROWS, CHECK_SECONDS = 256, 6.0
@@ -120,17 +120,11 @@ def _write_template(options: argparse.Namespace) -> int:
 def _model(options: argparse.Namespace) -> tuple[GradientCheck, str]:
     if options.table is None:
         raise Failure(USAGE, f"on which table? chainrule check {options.model} TABLE")
-    net, known = load_model(options.model)
-    if known is None:
-        raise FormatError(
-            f"{options.model}: it does not name its columns and its target (was it written by "
-            "chainrule train?); chainrule.gradcheck checks it in Python"
-        )
-    with reading():
-        table = tables.read(options.table, known.columns, [known.target])
-    Y = encode(table, known.target, known.classes)
+    net, known = named(load_model(options.model), options.model, "chainrule.gradcheck checks it")
+    frame = matched(known, options.table, known.target.columns)
     with data_errors(options.table):
-        report = check_rows(net, table.values, Y)
+        frame = known.complete(frame)
+        report = check_rows(net, known.encoder.transform(frame), known.targets(frame), known.loss)
     return report, str(report)
 
 
@@ -154,11 +148,11 @@ def _rows(name: str) -> tuple[Matrix, Matrix]:
         inputs = [column for column in columns if column != target]
         if not inputs:
             raise Failure(DATA, f"{name}: no column is left for the input")
-        table = tables.read(name, inputs, [target])
-    return table.values, encode(table, target, None)
+        table = tables.read(name, [*inputs, target])
+    return table.values[:, :-1], table.values[:, -1:]
 
 
-def check_rows(net: Network, X: Matrix, Y: Matrix) -> GradientCheck:
+def check_rows(net: Network, X: Matrix, Y: Matrix, loss: Loss) -> GradientCheck:
     """Check the derivatives on at most CHECKED_ROWS rows, evenly spread, in some seconds.
 
     A difference of the cost is two passes, each of about 2 P m operations after m n_0 numbers are
@@ -168,4 +162,4 @@ def check_rows(net: Network, X: Matrix, Y: Matrix) -> GradientCheck:
     rows = np.linspace(0, len(X) - 1, m).astype(np.int64)
     seconds = 2 * (5e-5 + 2 * net.n_parameters * m / 2e10 + 2e-9 * m * net.n[0])
     most = max(200, int(CHECK_SECONDS / seconds))
-    return gradcheck(net, X[rows], Y[rows], max_parameters=most)
+    return gradcheck(net, X[rows], Y[rows], loss=loss, max_parameters=most)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib.util
+import json
+import math
 import os
 import re
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,13 +25,13 @@ from numpy.typing import NDArray
 
 from . import tables
 from .errors import DivergedError, FormatError
-from .modelfile import load
-from .network import Network
-from .tables import listing, show
+from .tables import show
 
 OK, CHECK_FAILED, USAGE, DATA, NO_INPUT, INTERNAL, CANNOT_CREATE, IO_ERROR = (
     0, 1, 2, 65, 66, 70, 73, 74,
 )  # fmt: skip
+INTERRUPTED, BROKEN_PIPE = 130, 141
+WIDTH, TOPIC = 80, 11  # of what is printed, and of the word in front
 
 Matrix = NDArray[np.float64]
 
@@ -40,6 +42,25 @@ class Failure(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+# What is said to a program, said to somebody at a terminal.
+_AS_OPTIONS = {
+    'fit the encoder with missing="mean", "indicator" or "drop"':
+        "train with --missing mean, indicator or drop",
+    "leave out these rows or fill them in": "fill them in, or train with --missing drop",
+    'task="classification" takes': "--task classification takes",
+    "name the column in categorical": "name the column with --categorical",
+    "or name it in categorical": "or name it with --categorical",
+    'handle_unknown="ignore" takes': "--unknown ignore takes",
+}  # fmt: skip
+
+
+def as_options(text: str) -> str:
+    """A message about arguments of a function as one about options."""
+    for said, better in _AS_OPTIONS.items():
+        text = text.replace(said, better)
+    return text
 
 
 def note(text: str) -> None:
@@ -69,6 +90,28 @@ def put(text: str, end: str = "\n") -> None:
         abandon_stdout()
         reason = error.strerror or str(error)
         raise Failure(IO_ERROR, f"cannot write to the standard output: {reason}") from error
+
+
+def say(topic: str, text: str) -> None:
+    """Write what is said about a topic: one block, the topic in front."""
+    lines = textwrap.wrap(text, WIDTH - TOPIC, break_long_words=False, break_on_hyphens=False)
+    for k, line in enumerate(lines or [""]):
+        put(f"{'' if k else topic:<{TOPIC - 1}} {line}")
+
+
+def put_json(value: Any) -> None:
+    """Write one JSON object; NaN and infinity become null, which JSON has."""
+    put(json.dumps(_finite(value), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def abandon_stdout() -> None:
@@ -115,90 +158,6 @@ def add_command(
     sub.set_defaults(command=run)
     sub.add_argument("--debug", action="store_true", help="show a traceback when something fails")
     return sub
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a model file says about its columns; classes is None for a regression."""
-
-    columns: tuple[str, ...]
-    target: str
-    classes: list[str] | None
-
-
-WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
-
-
-def spell_labels(cells: Sequence[str]) -> list[str]:
-    """Spell whole numbers in one way, so that 3, +3 and 3.0 are one class; leave text alone."""
-    if all(WHOLE.fullmatch(cell) for cell in cells):
-        return [str(int(cell.partition(".")[0])) for cell in cells]
-    return list(cells)
-
-
-def encode(table: tables.Table, target: str, classes: list[str] | None) -> Matrix:
-    """Return the target column as numbers (m, 1) or one-hot (m, number of classes)."""
-    cells = table.text[target]
-    where = f"{table.path}, line {{}}, column {show(target)}: {{}}"
-    if classes is None:
-        try:
-            return tables.numbers(cells).reshape(-1, 1)
-        except tables.NotANumber as error:
-            hint = "" if tables.looks_like_number(cells[error.index]) else _hint_labels(cells)
-            line = table.lines[error.index]
-            raise FormatError(where.format(line, f"{error}{hint}")) from None
-    index = {label: k for k, label in enumerate(classes)}
-    Y = np.zeros((len(cells), len(classes)))
-    for row, cell in enumerate(cells):
-        label = cell if cell in index else spell_labels([cell])[0]
-        if not cell or label not in index:
-            reason = (
-                f"{show(cell)} is none of the model's {len(classes)} classes {listing(classes)}"
-                if cell
-                else tables.refusal(cell)
-            )
-            raise FormatError(where.format(table.lines[row], reason))
-        Y[row, index[label]] = 1.0
-    return Y
-
-
-def _hint_labels(cells: Sequence[str]) -> str:
-    count = sum(map(tables.looks_like_number, cells))
-    return f" ({count} of the {len(cells)} cells of the target are)" if count else ""
-
-
-def load_model(path: str) -> tuple[Network, Description | None]:
-    with reading("model"):
-        net = load(path)
-    return net, described(net, path)
-
-
-def described(net: Network, path: str | os.PathLike[str]) -> Description | None:
-    """Read metadata["table"], which may come from anyone; None when there is none."""
-    if "table" not in net.metadata:
-        return None
-    entry = net.metadata["table"]
-    entry = entry if isinstance(entry, dict) else {}
-    columns: Any = entry.get("columns")
-    target: Any = entry.get("target")
-    classes: Any = entry.get("classes")
-    good = (
-        _are_names(columns, net.n[0])
-        and isinstance(target, str)
-        and (classes is None or _are_names(classes, net.n[-1]))
-    )
-    if not good:
-        raise FormatError(f"{path}: what the model says about its table does not fit the network")
-    return Description(tuple(columns), target, classes)
-
-
-def _are_names(names: object, count: int) -> bool:
-    return (
-        isinstance(names, list)
-        and len(names) == count
-        and all(isinstance(name, str) and name for name in names)
-        and len(set(names)) == count
-    )
 
 
 @contextmanager
@@ -251,14 +210,22 @@ def output_path(flag: str, name: str, options: argparse.Namespace) -> Path:
 
 def picture_path(options: argparse.Namespace) -> Path | None:
     """Where --plot goes, checked; None without it."""
-    if options.plot is None:
-        return None
-    path = output_path("--plot", options.plot, options)
-    if path.suffix.lower() not in {".png", ".svg", ".pdf"}:
-        raise Failure(USAGE, f"argument --plot: got {show(options.plot)}, allowed is a name that "
-                      "ends in .png, .svg or .pdf")  # fmt: skip
-    if importlib.util.find_spec("matplotlib") is None:
+    path = suffixed("--plot", options.plot, (".png", ".svg", ".pdf"), options)
+    if path is not None and importlib.util.find_spec("matplotlib") is None:
         raise Failure(USAGE, 'argument --plot: needs matplotlib: pip install "chainrule[plot]"')
+    return path
+
+
+def suffixed(
+    flag: str, name: str | None, suffixes: tuple[str, ...], options: argparse.Namespace
+) -> Path | None:
+    """Where an output goes whose name says what it is, checked; None without a name."""
+    if name is None:
+        return None
+    path = output_path(flag, name, options)
+    if path.suffix.lower() not in suffixes:
+        raise Failure(USAGE, f"argument {flag}: got {show(name)}, allowed is a name that ends in "
+                      f"{' or '.join(suffixes)}")  # fmt: skip
     return path
 
 

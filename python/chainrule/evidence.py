@@ -19,6 +19,7 @@ from . import reference
 from .gradcheck.differences import SHRINK
 from .gradcheck.rounding import CURVATURE
 from .gradcheck.scan import STEP
+from .objective import Objective
 from .trace import Trace
 
 Array = NDArray[Any]
@@ -60,7 +61,8 @@ class Difference:
     h : float
         The step.
     kink : bool
-        A relu or leaky_relu unit changes sides within the step, where no derivative exists.
+        A relu or leaky_relu unit, or an error at a kink of the loss, changes sides within the step,
+        where no derivative exists.
     error : float
         Its distance from backpropagation, relative to the larger of both, or to a million times
         what it can resolve when both are smaller.
@@ -89,11 +91,15 @@ def slope(t: Trace, l: int) -> Array:
         return np.asarray(reference.ACTIVATIONS[name][1](z))
 
 
+def objective_of(t: Trace) -> Objective:
+    """The cost of a trace as a function of its outputs."""
+    return Objective(t.loss, t.Y, t.weight)
+
+
 def cost_slope(t: Trace) -> Array:
-    """dC/da^L = 2/D (a^L - Y) (m, n_L) in float64."""
+    """dC/da^L (m, n_L) in float64."""
     with np.errstate(all="ignore"):
-        e = t.a[t.L].astype(np.float64) - t.Y.astype(np.float64)
-        return np.asarray(2 / t.loss.divisor(*t.Y.shape) * e)
+        return objective_of(t).slope(t.a[t.L].astype(np.float64))
 
 
 def count_paths(t: Trace, l: int) -> int:
@@ -132,9 +138,8 @@ def difference(t: Trace, l: int, j: int, k: int | None, value: float) -> Differe
 
 def _difference(t: Trace, l: int, j: int, k: int | None, value: float) -> Difference:
     moved = _Moved(t, l, j, k)
-    e = moved.a[-1] - moved.Y
-    at_end = abs(moved.a[-1] * e).sum() * 2 / t.loss.divisor(*t.Y.shape)
-    spread = float(moved.cost(moved.a[-1]) + at_end)
+    a_L = moved.a[-1]
+    spread = moved.objective.size(a_L) + float(abs(a_L * moved.objective.slope(a_L)).sum())
     rounding = _rounding(t, l, j, k) if t.W[l].dtype == np.float32 else 0.0
 
     found = []
@@ -159,10 +164,9 @@ class _Moved:
     """The reference in float64, and its cost when one parameter has another value."""
 
     def __init__(self, t: Trace, l: int, j: int, k: int | None) -> None:
-        self.l, self.j, self.names, self.reduction = l, j - 1, t.activations, t.loss.reduction
+        self.l, self.j, self.names, self.objective = l, j - 1, t.activations, objective_of(t)
         self.W: list[Any] = [None, *(part.astype(np.float64) for part in t.W)]
         self.b: list[Any] = [None, *(part.astype(np.float64) for part in t.b)]
-        self.Y = t.Y.astype(np.float64)
         self.z, self.a = reference.forward(self.W, self.b, self.names, t.a[0].astype(np.float64))
         self.source = np.ones(t.m) if k is None else self.a[l - 1][:, k - 1]
         self.theta = float(t.b[l][j - 1] if k is None else t.W[l][j - 1, k - 1])
@@ -172,6 +176,11 @@ class _Moved:
             for q, side in zip(range(l, t.L + 1), self.sides(self.z[l:]), strict=True)
             if self.names[q - 1] in RECTIFIERS
         )
+        ends = (t.a[t.L].astype(np.float64), self.a[-1])
+        here, there = (self.objective.sides(a) for a in ends)
+        if here.size:
+            reached = self.units(t.L)
+            self.flipped |= bool((here[:, reached] != there[:, reached]).any())
 
     def units(self, q: int) -> slice:
         """The units of layer q that the parameter reaches."""
@@ -185,10 +194,10 @@ class _Moved:
         ]
 
     def cost(self, a: Array) -> float:
-        return float(reference.cost(a, self.Y, self.reduction))
+        return float(self.objective.cost(a))
 
     def to(self, step: float) -> tuple[float, float, list[Array]]:
-        """The parameter after the step, the cost there, and the sides of the rectifiers.
+        """The parameter after the step, the cost there, and the sides of all kinks.
 
         Only unit j of layer l changes, and what lies above it.
         """
@@ -204,7 +213,7 @@ class _Moved:
             above = [None, *self.W[l + 2 :]], [None, *self.b[l + 2 :]], self.names[l + 1 :]
             upper_z, upper_a = reference.forward(*above, a)
             zs, a = [*zs, *upper_z[1:]], upper_a[-1]
-        return parameter, self.cost(a), self.sides(zs)
+        return parameter, self.cost(a), [*self.sides(zs), self.objective.sides(a)]
 
 
 def _rounding(t: Trace, l: int, j: int, k: int | None) -> float:
@@ -216,9 +225,12 @@ def _rounding(t: Trace, l: int, j: int, k: int | None) -> float:
         z = a[-1] @ abs(t.W[q].astype(np.float64)).T + abs(t.b[q])
         f.append(df + CURVATURE.get(t.activations[q - 1], 0.0) * z)
         a.append(df * z + abs(t.a[q]))
-    d = 2 / t.loss.divisor(*t.Y.shape) * (a[-1] + abs(t.Y)) * f[-1]
+    eps, objective, outputs = float(np.finfo(np.float32).eps), objective_of(t), t.a[t.L]
+    outputs = outputs.astype(np.float64)
+    bends = np.sqrt(objective.variance(outputs, (eps * a[-1]) ** 2, 4.0)) / eps
+    d = (bends + objective.terms(outputs)) * f[-1]
     for q in range(t.L - 1, l - 1, -1):
         d = (d @ abs(t.W[q + 1].astype(np.float64))) * f[q]
     source = 1.0 if k is None else a[l - 1][:, k - 1]
     terms = 2 * t.L + math.sqrt(max(*t.n, t.m))
-    return float(np.finfo(np.float32).eps) * terms * float(np.sum(d[:, j - 1] * source))
+    return eps * terms * float(np.sum(d[:, j - 1] * source))

@@ -24,20 +24,19 @@ from .commandline import (
     Matrix,
     add_command,
     data_errors,
-    encode,
-    load_model,
     may_replace,
-    note,
     output_path,
     put,
-    reading,
     real_option,
     whole_option,
     writing,
 )
-from .errors import DivergedError, FormatError
+from .description import load_model
+from .errors import DivergedError
+from .losses import LossLike
+from .matching import matched, named
 from .network import Network
-from .tables import listing, show
+from .tables import show
 from .walkthrough import LARGEST, example, walk
 
 EXAMPLE_RATE, MODEL_RATE = 0.5, 0.01
@@ -55,6 +54,7 @@ class _Case:
     source: str
     rate: float
     names: dict[str, Any]
+    loss: LossLike = "mse"
 
 
 def add(commands: Any) -> None:
@@ -132,7 +132,7 @@ def _explain(options: argparse.Namespace) -> int:
             if page is None and not asked:
                 texts = _calculation(case)
             html = "" if page is None else report.page(
-                case.net, case.X, case.Y, case.rate, title=case.title, **case.names
+                case.net, case.X, case.Y, case.rate, case.loss, title=case.title, **case.names
             )  # fmt: skip
     except Failure as failure:
         if isinstance(failure.__cause__, DivergedError):
@@ -154,8 +154,8 @@ def _calculation(case: _Case) -> list[str]:
     """All of a small calculation; of a large one the layers and the largest derivative."""
     size = len(case.X) * case.net.n_parameters
     if size <= LARGEST:
-        return [walk(case.net, case.X, case.Y, case.rate)]
-    trace = case.net.trace(case.X, case.Y)
+        return [walk(case.net, case.X, case.Y, case.rate, case.loss)]
+    trace = case.net.trace(case.X, case.Y, case.loss)
     _, place = max(
         (
             float(abs(g).max()),
@@ -173,7 +173,7 @@ def _calculation(case: _Case) -> list[str]:
 
 def _one(case: _Case, flag: str, place: tuple[int, ...]) -> str:
     """The explanation of one derivative."""
-    trace = case.net.trace(case.X, case.Y)
+    trace = case.net.trace(case.X, case.Y, case.loss)
     try:
         return str(trace.explain(*place))
     except (ValueError, IndexError, OverflowError) as error:
@@ -194,25 +194,10 @@ def _model(options: argparse.Namespace) -> _Case:
         raise Failure(
             USAGE, "which network? chainrule explain MODEL TABLE, or chainrule explain --example"
         )
-    net, known = load_model(options.model)
-    if known is None:
-        raise FormatError(
-            f"{options.model}: it does not name its columns and its target (was it written by "
-            "chainrule train?); net.trace(X, Y).explain(l, j, k) explains it in Python"
-        )
-    with reading():
-        names = tables.header(options.table)
-        missing = [name for name in (*known.columns, known.target) if name not in set(names)]
-        if missing:
-            raise Failure(
-                DATA,
-                f"{options.table}: missing {len(missing)} of the {len(known.columns) + 1} columns "
-                f"that are needed: {listing(missing, 5)}; it has {listing(names)}",
-            )
-        table = tables.read(options.table, known.columns, [known.target])
-    extra = [name for name in names if name not in {*known.columns, known.target}]
-    if extra:
-        note(f"note: {len(extra)} column(s) not used by the model: {listing(extra, 5)}")
+    net, known = named(
+        load_model(options.model), options.model, "net.trace(X, Y).explain(l, j, k) explains it"
+    )
+    table = matched(known, options.table, known.target.columns)
     rows = options.row or (1,)
     if max(rows) > len(table):
         raise Failure(
@@ -221,22 +206,26 @@ def _model(options: argparse.Namespace) -> _Case:
             f"{options.table}",
         )
     picked = np.array(rows) - 1
-    Y = encode(table, known.target, known.classes)
+    with data_errors(options.table):
+        chosen = table.take(picked)
+        X, Y = known.encoder.transform(chosen), known.targets(chosen)
+    if len(X) < len(picked):
+        raise Failure(DATA, f"{options.table}: a row of --row has a missing cell")
     said = "Row" if len(rows) == 1 else "Rows"
     title = f"{said} {', '.join(map(str, rows[:8]))}{', ...' if len(rows) > 8 else ''}"
-    outputs = known.classes or [known.target]
     return _Case(
         net,
-        table.values[picked],
-        Y[picked],
+        X,
+        Y,
         f"{title} of {Path(options.table).name}: every number of one step",
         options.table,
         options.learning_rate or MODEL_RATE,
         {
-            "inputs": list(known.columns),
-            "outputs": list(outputs),
+            "inputs": list(known.encoder.names),
+            "outputs": known.output_names,
             "samples": [f"row {row}" for row in rows],
         },
+        known.loss,
     )
 
 

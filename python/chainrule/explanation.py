@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import whole_number
-from .evidence import MOST_PATHS, Difference, Path, count_paths, difference
+from .evidence import MOST_PATHS, Difference, Path, count_paths, difference, objective_of
 from .evidence import paths as walk_paths
 from .steps import Step, Steps
 from .trace import Trace
@@ -47,8 +47,8 @@ class Explanation:
     agrees : bool
         The two are as near to each other as rounding allows. At a kink they need not be.
     kink : bool
-        A relu or leaky_relu unit changes sides within the difference: no derivative exists there,
-        and the convention relu'(0) = 0 gives `value`.
+        A relu or leaky_relu unit, or an error at a kink of the loss, changes sides within the
+        difference: no derivative exists there, and a convention such as relu'(0) = 0 gives `value`.
     paths : tuple of Path
         All ways from the parameter to the cost; () when there are more than 1000.
     n_paths : int
@@ -187,6 +187,8 @@ def _check(t: Trace, found: Difference, value: float) -> list[str]:
     if found.kink:
         lines.append(
             "           a relu or leaky_relu unit changes sides within h: at z = 0 there is"
+            if not objective_of(t).sides(t.a[t.L]).size
+            else "           an error or a relu unit changes sides within h: at a kink there is"
         )
         lines.append(
             "           no derivative, f'(0) is a convention, and the two numbers may differ"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,6 +132,206 @@ ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]
 }
 
 
+# Losses: what one row costs, c (m, outputs that count), and below it dc/da (m, n_L), before the
+# division by D. e = a - y. Stable for any a: no difference of large numbers
+# that the formula itself does not ask for, no overflow of what is finite.
+
+
+def squared_error(a: Array, Y: Array) -> Array:
+    return (a - Y) ** 2  # (MSE) c = e^2
+
+
+def d_squared_error(a: Array, Y: Array) -> Array:
+    return 2 * (a - Y)
+
+
+def absolute_error(a: Array, Y: Array) -> Array:
+    return _abs(a - Y)  # (MAE) c = |e|
+
+
+def d_absolute_error(a: Array, Y: Array) -> Array:
+    e = a - Y
+    slope: Array = np.sign(e.real).astype(e.dtype)  # 0 at the kink
+    return slope
+
+
+def huber(a: Array, Y: Array, delta: float) -> Array:
+    e, r = _abs(a - Y), np.minimum(abs((a - Y).real), delta)
+    q = np.where(e.real <= delta, e, r)
+    return q * (e - 0.5 * q)  # (HUB) c = e^2/2 where |e| <= delta, else delta (|e| - delta/2)
+
+
+def d_huber(a: Array, Y: Array, delta: float) -> Array:
+    e = a - Y
+    return np.where(abs(e.real) <= delta, e, np.clip(e.real, -delta, delta))
+
+
+def log_cosh(a: Array, Y: Array) -> Array:
+    e = _abs(a - Y)
+    near = e.real < 1
+    u = _expm1(np.where(near, e, 0))
+    small = _log1p(u * u / (2 * (1 + u)))  # cosh e - 1 = (exp(e) - 1)^2 / (2 exp(e))
+    large = e - math.log(2) + _log1p(np.exp(-2 * e))
+    return np.where(near, small, large)  # (LCH) c = log cosh e
+
+
+def d_log_cosh(a: Array, Y: Array) -> Array:
+    e: Array = a - Y
+    return tanh(e)
+
+
+def pinball(a: Array, Y: Array, *q: float) -> Array:
+    e, q_j = a - Y, np.array(q, Y.dtype)  # one q, or one for each output
+    v: Array = np.where(e.real > 0, (1 - q_j) * e, -q_j * e)
+    return v  # (QTL) c = max(-q e, (1 - q) e)
+
+
+def d_pinball(a: Array, Y: Array, *q: float) -> Array:
+    e, q_j = a - Y, np.array(q, Y.dtype)
+    slope: Array = np.where(e.real > 0, 1 - q_j, np.where(e.real < 0, -q_j, 0)).astype(e.dtype)
+    return slope  # 0 at the kink
+
+
+def poisson(a: Array, Y: Array) -> Array:
+    v: Array = _exp(a) - Y * a
+    return v  # (POI) c = exp(a) - y a
+
+
+def d_poisson(a: Array, Y: Array) -> Array:
+    slope: Array = _exp(a) - Y
+    return slope
+
+
+def binary_cross_entropy(a: Array, Y: Array) -> Array:
+    v: Array = np.where(a.real > 0, (1 - Y) * a, -Y * a) + _log1p(_exp_minus_abs(a))
+    return v  # (BCE) c = log(1 + exp(a)) - y a
+
+
+def d_binary_cross_entropy(a: Array, Y: Array) -> Array:
+    slope: Array = (1 - Y) * sigmoid(a) - Y * sigmoid(-a)  # sigmoid(a) - y
+    return slope
+
+
+def cross_entropy(a: Array, Y: Array) -> Array:
+    below, others, _ = _softmax_parts(a)
+    v: Array = np.sum(Y * -below + Y * _log1p(others), axis=1, keepdims=True)
+    return v  # (CE) c = -sum_j y_j log softmax(a)_j, one for each row
+
+
+def d_cross_entropy(a: Array, Y: Array) -> Array:
+    below, others, largest = _softmax_parts(a)
+    S = Y.sum(axis=1, keepdims=True)
+    slope = S * np.exp(below) / (1 + others) - Y  # S softmax(a)_j - y_j
+    rest = np.where(largest, 0, Y).sum(axis=1, keepdims=True)
+    return np.asarray(np.where(largest, rest - S * others / (1 + others), slope))
+
+
+def gaussian_nll(a: Array, Y: Array, eps: float) -> Array:
+    mean, s = np.split(a, 2, axis=1)  # the first half of the outputs, and the second
+    log_v, inverse_v, _ = _variance_parts(s, eps)
+    v: Array = 0.5 * (log_v + _times(inverse_v, (mean - Y) ** 2))
+    return v  # (NLL) c = (log(var) + e^2/var)/2
+
+
+def d_gaussian_nll(a: Array, Y: Array, eps: float) -> Array:
+    mean, s = np.split(a, 2, axis=1)
+    e = mean - Y
+    _, inverse_v, share = _variance_parts(s, eps)
+    d_s = 0.5 * (1 - _times(inverse_v, e**2)) * share
+    return np.concatenate([_times(inverse_v, e), d_s], axis=1)
+
+
+def _abs(e: Array) -> Array:
+    return np.where(e.real < 0, -e, e)
+
+
+def _exp(z: Array) -> Array:
+    with np.errstate(over="ignore"):  # infinite is right
+        value: Array = np.exp(z)
+    return value
+
+
+def _expm1(z: Array) -> Array:
+    if not np.iscomplexobj(z):
+        value: Array = np.expm1(z)
+    else:  # exp(x) (cos y + i sin y) - 1
+        x, y = z.real, z.imag
+        real = np.expm1(x) * np.cos(y) - 2 * np.sin(0.5 * y) ** 2
+        value = real + 1j * np.exp(x) * np.sin(y)
+    return value
+
+
+def _softmax_parts(a: Array) -> tuple[Array, Array, Array]:
+    """a_j - max, the sum of exp of that over the others than the largest, which one that is."""
+    top = a.real.argmax(axis=1)[:, None]
+    largest = np.arange(a.shape[1]) == top
+    below = a - np.take_along_axis(a, top, axis=1)
+    others = np.where(largest, 0, np.exp(below)).sum(axis=1, keepdims=True)
+    return below, others, largest
+
+
+def _variance_parts(s: Array, eps: float) -> tuple[Array, Array, Array]:
+    """log(var), 1/var and d log(var) / ds = exp(s)/var, of var = exp(s) + eps."""
+    log_eps = math.log(eps) if eps > 0 else -math.inf
+    above = s.real > log_eps
+    r = _exp_minus_abs(s - log_eps)  # of the smaller to the larger of exp(s) and eps
+    up, down = np.where(above, s, log_eps), np.where(above, 0, s)
+    inverse = np.where(above, _exp(-up), 1 / eps if eps > 0 else 0)
+    share = np.where(above, np.ones_like(s), np.exp(down) / eps if eps > 0 else 0)
+    return up + _log1p(r), inverse / (1 + r), share / (1 + r)
+
+
+class Loss(NamedTuple):
+    """A loss: its row in `LOSSES`, its parameters, and what divides the sum.
+
+    Anything with these three attributes will do where a loss is asked for, and its name alone
+    where there are no parameters.
+    """
+
+    name: str = "mse"
+    parameters: tuple[float, ...] = ()
+    reduction: str = "mean"
+
+
+LOSSES: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
+    "mse": (squared_error, d_squared_error),
+    "mae": (absolute_error, d_absolute_error),
+    "huber": (huber, d_huber),
+    "log_cosh": (log_cosh, d_log_cosh),
+    "quantile": (pinball, d_pinball),
+    "poisson": (poisson, d_poisson),
+    "binary_cross_entropy": (binary_cross_entropy, d_binary_cross_entropy),
+    "cross_entropy": (cross_entropy, d_cross_entropy),
+    "gaussian_nll": (gaussian_nll, d_gaussian_nll),
+}
+COUPLED = {"cross_entropy"}  # one value for each row: it joins the outputs
+DEFAULTS = {"huber": (1.0,), "quantile": (0.5,), "gaussian_nll": (1e-6,)}
+REDUCTIONS = ("mean", "half_mean", "mean_rows", "sum")
+
+
+def checked_loss(loss: Any = "mse", reduction: str | None = None) -> Any:
+    """Return the loss that is meant, with `reduction` where one is given; see `cost`."""
+    if callable(loss):
+        return loss
+    if isinstance(loss, str):
+        loss = Loss("mse", (), loss) if loss in REDUCTIONS else Loss(loss, DEFAULTS.get(loss, ()))
+    if loss.name not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}; got {loss.name!r}")
+    return Loss(loss.name, tuple(loss.parameters), reduction or loss.reduction)
+
+
+def values(a_L: Array, Y: Array, loss: Any = "mse") -> Array:
+    """Return what each row costs before the division by D: (m, n_L), (m, 1) or (m, n_L / 2)."""
+    loss = checked_loss(loss)
+    return LOSSES[loss.name][0](a_L, Y, *loss.parameters)
+
+
+def slopes(a_L: Array, Y: Array, loss: Any = "mse") -> Array:
+    """Return the derivatives of the sum of each row's values by its outputs, (m, n_L)."""
+    loss = checked_loss(loss)
+    return LOSSES[loss.name][1](a_L, Y, *loss.parameters)
+
+
 # The network: forward, cost, backward.
 
 
@@ -147,14 +347,63 @@ def forward(W: Layers, b: Layers, activations: Sequence[str], X: Array) -> tuple
     return z, a
 
 
-def divisor(Y: Array, reduction: str) -> int:
-    """Return D of C = sum (a^L - Y)^2 / D: m n_L (mean), 2 m n_L (half_mean) or 1 (sum)."""
-    return {"mean": Y.size, "half_mean": 2 * Y.size, "sum": 1}[reduction]
+def divisor(
+    Y: Array,
+    loss: Any = "mse",
+    weight: Array | None = None,
+    *,
+    reduction: str | None = None,
+) -> Any:
+    """Return D of C = sum of the values / D: how many there are (mean), twice that (half_mean).
+
+    Of mean_rows the number of samples, of sum 1.
+    With a weight (m,) of the samples their sum takes the place of m.
+    """
+    if callable(loss):
+        return 1
+    name, _, reduction = checked_loss(loss, reduction)
+    rows = len(Y) if weight is None else weight.sum()
+    number = rows * (1 if name in COUPLED else Y.shape[1])
+    return {"mean": number, "half_mean": 2 * number, "mean_rows": rows, "sum": 1}[reduction]
 
 
-def cost(a_L: Array, Y: Array, reduction: str = "mean") -> Any:
-    """Return the mean of the squared errors over all m * n_L elements, half of it, or the sum."""
-    return np.sum((a_L - Y) ** 2) / divisor(Y, reduction)  # (MSE) C = sum (a^L - Y)^2 / D
+def cost(
+    a_L: Array,
+    Y: Array,
+    loss: Any = "mse",
+    weight: Array | None = None,
+    *,
+    reduction: str | None = None,
+) -> Any:
+    """Return C, the sum of the weighted values of `loss` over D; by default the mean of (a - Y)^2.
+
+    `loss` is a name in `LOSSES` or a record such as `Loss`; "mean", "half_mean" and "sum" are the
+    squared error with that reduction. `weight` (m,) counts each sample. A loss may also be a
+    function of a_L and Y that returns (C, dC/da).
+    """
+    if callable(loss):
+        return loss(a_L, Y)[0]
+    loss = checked_loss(loss, reduction)
+    v = values(a_L, Y, loss)
+    w = 1 if weight is None else weight[:, None]
+    return np.sum(w * v) / divisor(Y, loss, weight)  # C = sum_i w_i c_i / D
+
+
+def dC_da(
+    a_L: Array,
+    Y: Array,
+    loss: Any = "mse",
+    weight: Array | None = None,
+    *,
+    reduction: str | None = None,
+) -> Array:
+    """Return how the cost changes with the outputs, (m, n_L); arguments as `cost`."""
+    if callable(loss):
+        return np.asarray(loss(a_L, Y)[1])
+    loss = checked_loss(loss, reduction)
+    w = 1 if weight is None else weight[:, None]
+    slope: Array = w / divisor(Y, loss, weight) * slopes(a_L, Y, loss)  # 1 / D, once for all
+    return slope
 
 
 def backward(
@@ -163,7 +412,10 @@ def backward(
     z: Layers,
     a: Layers,
     Y: Array,
-    reduction: str = "mean",
+    loss: Any = "mse",
+    weight: Array | None = None,
+    *,
+    reduction: str | None = None,
 ) -> tuple[Layers, Layers, Layers]:
     """Return delta = dC/dz (m, n_l), dW (n_l, n_{l-1}) and db (n_l,) of every layer."""
     L = len(W) - 1
@@ -173,8 +425,8 @@ def backward(
     for l in range(L, 0, -1):
         _, df = ACTIVATIONS[activations[l - 1]]
         if l == L:
-            dC_da = 2 / divisor(Y, reduction) * (a[L] - Y)  # 2 / D, once for all
-            delta[L] = dC_da * df(z[L])  # (BP1) delta^L = dC/da^L * f'(z^L)
+            slope = dC_da(a[L], Y, loss, weight, reduction=reduction)
+            delta[L] = slope * df(z[L])  # (BP1) delta^L = dC/da^L * f'(z^L)
         else:
             delta[l] = (delta[l + 1] @ W[l + 1]) * df(z[l])  # (BP2) delta^l, from the layer above
         db[l] = delta[l].sum(axis=0)  # (BP3) db^l = sum_i delta^l_i
@@ -188,12 +440,16 @@ def gradient(
     activations: Sequence[str],
     X: Array,
     Y: Array,
-    reduction: str = "mean",
+    loss: Any = "mse",
+    weight: Array | None = None,
+    *,
+    reduction: str | None = None,
 ) -> tuple[Any, Layers, Layers]:
     """Return the cost and its derivatives dW, db by backpropagation."""
     z, a = forward(W, b, activations, X)
-    _, dW, db = backward(W, activations, z, a, Y, reduction)
-    return cost(a[-1], Y, reduction), dW, db
+    loss = checked_loss(loss, reduction)
+    _, dW, db = backward(W, activations, z, a, Y, loss, weight)
+    return cost(a[-1], Y, loss, weight), dW, db
 
 
 # The same derivatives without backpropagation, one parameter at a time.
@@ -206,7 +462,10 @@ def numerical_gradient(
     X: Array,
     Y: Array,
     h: float | None = None,
-    reduction: str = "mean",
+    loss: Any = "mse",
+    weight: Array | None = None,
+    *,
+    reduction: str | None = None,
 ) -> tuple[Layers, Layers]:
     """Return dW, db by central differences with step h * max(1, |theta|).
 
@@ -215,13 +474,14 @@ def numerical_gradient(
     """
     W, b, dW, db = _copy(W), _copy(b), _copy(W), _copy(b)
     h = float(np.cbrt(np.finfo(X.dtype).eps)) if h is None else h
+    loss = checked_loss(loss, reduction)
     for theta, g, place in _parameters(W, b, dW, db):
         here = theta[place]
         step = h * max(1, abs(here))
         theta[place] = here + step
-        above, up = theta[place], cost(forward(W, b, activations, X)[1][-1], Y, reduction)
+        above, up = theta[place], cost(forward(W, b, activations, X)[1][-1], Y, loss, weight)
         theta[place] = here - step
-        below, down = theta[place], cost(forward(W, b, activations, X)[1][-1], Y, reduction)
+        below, down = theta[place], cost(forward(W, b, activations, X)[1][-1], Y, loss, weight)
         theta[place] = here
         g[place] = (up - down) / (above - below)  # the step really made, after rounding
     return dW, db
@@ -234,15 +494,19 @@ def complex_step_gradient(
     X: Array,
     Y: Array,
     h: float = 1e-30,
-    reduction: str = "mean",
+    loss: Any = "mse",
+    weight: Array | None = None,
+    *,
+    reduction: str | None = None,
 ) -> tuple[Layers, Layers]:
     """Return dW, db as Im C(theta + ih) / h: no difference is taken, so nothing cancels."""
+    loss = checked_loss(loss, reduction)
     dW, db = _copy(W), _copy(b)
     W, b = _copy(W, np.complex128), _copy(b, np.complex128)
     for theta, g, place in _parameters(W, b, dW, db):
         here = theta[place]
         theta[place] = here + 1j * h
-        g[place] = cost(forward(W, b, activations, X)[1][-1], Y, reduction).imag / h
+        g[place] = cost(forward(W, b, activations, X)[1][-1], Y, loss, weight).imag / h
         theta[place] = here
     return dW, db
 
@@ -335,15 +599,20 @@ def fit(
     learning_rate: float,
     momentum: float = 0.0,
     order: Callable[[int], Array] | None = None,
-    reduction: str = "mean",
+    loss: Any = "mse",
+    weight: Array | None = None,
+    *,
+    reduction: str | None = None,
 ) -> list[float]:
     """Train in place and return the cost of each epoch.
 
     `order(epoch)`, epochs counted from 0, is the permutation of the rows; without it they go in
     order. The last batch may be smaller. A batch's cost is taken before its step, and an epoch's
-    cost is the mean over its rows, or the sum over them where the cost itself is a sum.
+    cost is the mean over its rows (by their weight), or the sum where the cost itself is a sum.
     """
-    m = len(X)
+    m, loss = len(X), checked_loss(loss, reduction)
+    summed = callable(loss) or loss.reduction == "sum"
+    w = np.ones(m) if weight is None else weight
     theta = [*W[1:], *b[1:]]
     v = [np.zeros_like(p) for p in theta]
     costs = []
@@ -352,11 +621,12 @@ def fit(
         total = 0.0
         for start in range(0, m, batch_size):
             batch = rows[start : start + batch_size]
-            C, dW, db = gradient(W, b, activations, X[batch], Y[batch], reduction)
+            w_batch = None if weight is None else weight[batch]
+            C, dW, db = gradient(W, b, activations, X[batch], Y[batch], loss, w_batch)
             for i, g in enumerate([*dW[1:], *db[1:]]):
                 theta[i][...], v[i] = _step(theta[i], v[i], g, learning_rate, momentum)
-            total += float(C) * (1 if reduction == "sum" else len(batch))
-        costs.append(total if reduction == "sum" else total / m)
+            total += float(C) * (1 if summed else float(w[batch].sum()))
+        costs.append(total if summed else total / float(w.sum()))
     return costs
 
 

@@ -108,6 +108,11 @@ class Scaling:
         """Whether targets have other units inside."""
         return bool((self.y_mean != 0).any() or (self.y_scale != 1).any())
 
+    @property
+    def scaled(self) -> str:
+        """What has other units inside, in words."""
+        return "inputs and targets" if self.scales_targets else "inputs"
+
     def standardise_x(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """X (m, n_0) in the user's units -> standardised, float64; may overflow to inf."""
         return _standardised(X, self.x_mean, self.x_scale)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .evidence import cost_slope, slope
+from .loss_wording import Written
 from .trace import Trace
 from .wording import MOST_LINES, SLOPES, aligned, cut, num, par
 
@@ -88,14 +89,16 @@ class Steps:
 
     def cost(self) -> Step:
         t, L = self.t, self.t.L
-        D = t.loss.divisor(*t.Y.shape)
+        written = Written(t)
         ends, unit = cost_slope(t), self.index(L)
-        lines = [
-            f"dC/da^{L}_{q} = 2/{D} ({num(t.a[L][self.i, q - 1])} - {par(t.Y[self.i, q - 1])})"
-            f" = {num(ends[self.i, q - 1])}"
-            for q in self.units(L)
-        ]
-        formula = f"dC/da^{L}_{unit} = 2/D (a^{L}_{unit} - y_{unit})  (MSE)\n{_divisor(t)}"
+        lines = []
+        for q in self.units(L):
+            end, numbers = num(ends[self.i, q - 1]), written.slope_number(self.i, q - 1)
+            lines.append(
+                f"dC/da^{L}_{q} = " + (numbers if numbers == end else f"{numbers} = {end}")
+            )
+        formula = f"dC/da^{L}_{unit} = {written.slope(unit)}  ({written.tag})"
+        formula = "\n".join([formula, *written.where])
         return Step(
             f"How the cost changes with the output{self.at()}",
             formula,
@@ -224,12 +227,3 @@ class Steps:
         if self.k is None:
             return num(self.delta[i])
         return f"{num(self.delta[i])} * {par(self.source[i])}"
-
-
-def _divisor(t: Trace) -> str:
-    D = t.loss.divisor(*t.Y.shape)
-    return {
-        "mean": f"D = m n_L = {t.m} * {t.n[-1]} = {D}",
-        "half_mean": f"D = 2 m n_L = 2 * {t.m} * {t.n[-1]} = {D}",
-        "sum": "D = 1",
-    }[t.loss.reduction]

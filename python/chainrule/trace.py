@@ -81,7 +81,7 @@ class Gradient:
     Attributes
     ----------
     cost : float
-        The mean squared error, in standardised units when the network has a scaling.
+        Of the loss in use, in standardised units when the network has a scaling.
     theta : ndarray, shape (P,)
         All derivatives in the order of `net.theta`.
     dW, db : Numbered
@@ -112,7 +112,8 @@ class Trace:
     dW, db : Numbered
         The derivatives, as in `Gradient`.
     Y : ndarray, shape (m, n_L)
-        The targets as the network sees them.
+        The targets as the network sees them: classes as one-hot rows, (m, n_L / 2) for
+        gaussian_nll.
     loss : Loss
     W, b : Numbered
         The parameters as they were: W[l] (n_l, n_{l-1}), b[l] (n_l,), l = 1..L.
@@ -197,6 +198,7 @@ class Trace:
 
     def __str__(self) -> str:
         units = ", in standardised units" if self.scaling is not None else ""
+        units += ", samples weighted" if self.weight is not None else ""
         lines = [
             f"Trace of {_network(self)}, {self.W[1].dtype}",
             f"m = {self.m} {'sample' if self.m == 1 else 'samples'}, "

@@ -19,6 +19,7 @@ from . import reference
 from .errors import DivergedError, real
 from .evidence import RTOL, difference, slope
 from .layers import Dense
+from .loss_wording import Written
 from .losses import LossLike
 from .network import Network
 from .optimizers import SGD
@@ -29,6 +30,7 @@ from .wording import SLOPES, num, par
 Array = NDArray[Any]
 
 MOST_TERMS = 4  # of one sum
+LONGEST = 96  # of a line with the numbers of the cost
 MOST_UNITS = 8  # of one layer
 MOST_PARAMETERS = 16  # of one layer
 WIDTH = 66  # of the column of formulas
@@ -59,7 +61,14 @@ def example() -> tuple[Network, Array, Array]:
     return net, np.array([[1.0, 2.0]]), np.array([[1.0, 0.0]])
 
 
-def walk(net: Network, X: Any, Y: Any, learning_rate: float = 0.5, loss: LossLike = "mse") -> str:
+def walk(
+    net: Network,
+    X: Any,
+    Y: Any,
+    learning_rate: float = 0.5,
+    loss: LossLike = "mse",
+    sample_weight: Any = None,
+) -> str:
     """The whole calculation of one step of gradient descent, as text.
 
     Parameters
@@ -71,7 +80,8 @@ def walk(net: Network, X: Any, Y: Any, learning_rate: float = 0.5, loss: LossLik
         Of several samples, the numbers of the first are shown; sums go over all.
     learning_rate : float
         As for `SGD`.
-    loss : {"mse"} or MSE
+    loss, sample_weight
+        As for `net.gradient`.
 
     Returns
     -------
@@ -90,7 +100,7 @@ def walk(net: Network, X: Any, Y: Any, learning_rate: float = 0.5, loss: LossLik
     >>> print(walk(*example()).splitlines()[0])
     One step of gradient descent by hand: network 2-2-2, sigmoid, sigmoid
     """
-    t = net.trace(X, Y, loss)
+    t = net.trace(X, Y, loss, sample_weight)
     if t.m * net.n_parameters > LARGEST:
         raise ValueError(
             f"walk writes small calculations, samples times parameters at most {LARGEST}; "
@@ -140,9 +150,10 @@ class _Page:
         self.wrong = self.checks = 0
         self.W = [None, *(w.astype(np.float64) for w in t.W)]
         self.b = [None, *(b.astype(np.float64) for b in t.b)]
-        self.X, self.Y = t.a[0].astype(np.float64), t.Y.astype(np.float64)
+        self.X = t.a[0].astype(np.float64)
         self.z, self.a = reference.forward(self.W, self.b, t.activations, self.X)
-        self.D = t.loss.divisor(*t.Y.shape)
+        self.written = Written(t)
+        self.objective = self.written.objective
         # float32 rounds every number and all that it is made of.
         self.rtol = RTOL if t.W[1].dtype == np.float64 else 1e-3
 
@@ -174,21 +185,21 @@ class _Page:
         return self.table(f"1. Forward{self.at()}", formulas, "NumPy reference", lines)
 
     def cost(self) -> list[str]:
-        t = self.t
-        pairs = list(zip(t.a[t.L].ravel(), t.Y.ravel(), strict=True))[:MOST_TERMS]
-        total = " + ".join(f"({num(a)} - {par(y)})^2" for a, y in pairs)
-        total += " + ..." if t.Y.size > len(pairs) else ""
-        formula = f"C = {total}" if self.D == 1 else f"C = 1/{self.D} ({total})"
-        right = reference.cost(self.a[-1], self.Y, t.loss.reduction)
-        lines: list[str | _Line] = [self.line(formula, t.cost, right)]
-        return self.table("2. Cost", [f"{t.loss.formula}  (MSE)"], "NumPy reference", lines)
+        t, written = self.t, self.written
+        formula, size = written.cost_number(MOST_TERMS, LONGEST), self.objective.size(self.a[-1])
+        lines: list[str | _Line] = [
+            self.line(formula, t.cost, self.objective.cost(self.a[-1]), size)
+        ]
+        formulas = [f"{t.loss.formula}  ({written.tag})", *written.of_cost]
+        return self.table("2. Cost", formulas, "NumPy reference", lines)
 
     def errors(self) -> list[str]:
         t = self.t
         lines: list[str | _Line] = []
+        slope_of_cost = self.written.slope("j")
         formulas = [
-            f"delta^{t.L}_j = dC/dz^{t.L}_j = 2/D (a^{t.L}_j - y_j) f'(z^{t.L}_j)  (BP1)"
-            f", D = {self.D}"
+            f"delta^{t.L}_j = dC/dz^{t.L}_j = {slope_of_cost} f'(z^{t.L}_j)  (BP1)",
+            *self.written.where,
         ]
         if t.L > 1:
             formulas.append(
@@ -198,7 +209,7 @@ class _Page:
             slopes = slope(t, l)[0]
             for j in range(self.shown(l)):
                 if l == t.L:
-                    arriving = f"2/{self.D} ({num(t.a[l][0, j])} - {par(t.Y[0, j])})"
+                    arriving = self.written.slope_number(0, j)
                 else:
                     arriving = f"({_products(t.W[l + 1][:, j], t.delta[l + 1][0])})"
                 formula = f"delta^{l}_{j + 1} = {arriving} * {par(slopes[j])}"
@@ -211,22 +222,26 @@ class _Page:
         t = self.t
         h = 6.06e-6 * max(1.0, abs(float(self.z[l][0, j])))
         f = reference.ACTIVATIONS[t.activations[l - 1]][0]
-        costs, signs = [], []
+        costs, signs, ends = [], [], []
         for step in (h, -h):
             z = self.z[l].copy()
             z[0, j] += step
             above = reference.forward(
                 [None, *self.W[l + 1 :]], [None, *self.b[l + 1 :]], t.activations[l:], f(z)
             )
-            costs.append(float(reference.cost(above[1][-1], self.Y, t.loss.reduction)))
+            costs.append(float(self.objective.cost(above[1][-1])))
+            sides = self.objective.sides(above[1][-1])
             signs.append([(part[:1] > 0).tolist() for part in (z, *above[0][1:])])
+            ends.append(sides[:1].tolist())
         check = (costs[0] - costs[1]) / (2 * h)
         number = float(t.delta[l][0, j])
         rectified = any(name in ("relu", "leaky_relu") for name in t.activations[l - 1 :])
         if rectified and signs[0] != signs[1]:
             return _Line(formula, number, check, True, "kink: no derivative at z = 0")
+        if ends[0] != ends[1]:
+            return _Line(formula, number, check, True, "kink of the loss: no derivative")
         # What a difference cannot see: the cost has some 16 digits.
-        size = 1e-15 * (costs[0] + costs[1]) / h / self.rtol
+        size = 2e-15 * self.objective.size(self.a[-1]) / h / self.rtol
         return self.line(formula, number, check, size)
 
     def biases(self) -> list[str]:
@@ -309,11 +324,11 @@ class _Page:
             W = [None, *(w.astype(np.float64) for w in after.W)]
             b = [None, *(v.astype(np.float64) for v in after.b)]
             a = reference.forward(W, b, t.activations, self.X)[1]
-            right = float(reference.cost(a[-1], self.Y, t.loss.reduction))
-            cost, predicted = after.cost(t.a[0], t.Y, t.loss), t.cost - eta * norm
+            right = float(self.objective.cost(a[-1]))
+            cost, predicted = after.cost(t.a[0], t.Y, t.loss, t.weight), t.cost - eta * norm
             errors.append(cost - predicted)
             self.checks += 1
-            agrees = self.near(cost, right)
+            agrees = self.near(cost, right, self.objective.size(a[-1]))
             self.wrong += not agrees
             check = num(right) if agrees else f"{num(right)} DIFFERS"
             rows.append((num(eta), num(predicted), num(cost), check, f"{cost - predicted:.2e}"))
@@ -342,7 +357,7 @@ class _Page:
         for l in range(1, t.L + 1):
             twin.W[l] = t.W[l]
             twin.b[l] = t.b[l]
-        Trainer(twin, optimizer=SGD(learning_rate=eta), loss=t.loss).step(t.a[0], t.Y)
+        Trainer(twin, optimizer=SGD(learning_rate=eta), loss=t.loss).step(t.a[0], t.Y, t.weight)
         return twin
 
     def table(

@@ -95,6 +95,19 @@ void line_searches() {
   const LineSearch early = search(lines()[4], 1, short_of);
   CHECK(early.found == Found::decrease && early.evaluations == 4);
   CHECK(early.point.value == lines()[4].value(early.point.alpha) && early.point.value < 0.9);
+  // A value without a slope, or below all bounds, is none.
+  const Line edge{"edge", [](double t) { return (t - 3) * (t - 3); },
+                  [](double t) { return t < 2.5 ? 2 * (t - 3) : NAN; }};
+  const Line hole{"hole", [](double t) { return t < 2.5 ? (t - 3) * (t - 3) : -INFINITY; },
+                  [](double t) { return 2 * (t - 3); }};
+  for (const Line& line : {edge, hole}) {
+    CHECK(search(line, 10, {}).found == Found::wolfe) << line.name;
+    CHECK(search(line, 10, {}).point.alpha < 2.5) << line.name;
+  }
+  // A point that decreases enough but lies above another one: what is sought is between them.
+  const Line step{"step", [](double t) { return t < 1.5 ? -t : -0.01 * t; },
+                  [](double) { return -1; }};
+  CHECK(search(step, 1, {}).point.alpha >= 1 && search(step, 1, {}).point.alpha < 1.5);
   int calls = 0;
   const auto stops = [&](double alpha, LinePoint& p) {
     p = {alpha, -alpha, -1};

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import shown
+from ..losses import checked_loss
 from ..network import Network
 from ..neuron import Neuron
 from ..training import Trainer
@@ -33,6 +34,7 @@ class Kind:
     call: str
     takes: Callable[[Any], bool]
     check: Callable[..., GradientCheck]
+    weighted: bool = False  # whether it takes sample weights
 
 
 def _network(target: Any) -> bool:
@@ -59,7 +61,7 @@ def _function(target: Any) -> bool:
 
 
 def _check_function(fn: Any, X: Any, Y: Any, loss: Any, **options: Any) -> GradientCheck:
-    if Y is not None or loss != "mse":
+    if Y is not None or not _default(loss):
         raise TypeError(
             "a function is checked as gradcheck(fn, theta), without Y and loss; bind them: "
             "gradcheck(lambda theta: fn(theta, X, Y), theta)"
@@ -67,10 +69,16 @@ def _check_function(fn: Any, X: Any, Y: Any, loss: Any, **options: Any) -> Gradi
     return check_function(fn, X, **options)
 
 
-def _check_trainer(trainer: Trainer, X: Any, Y: Any, loss: Any, **options: Any) -> GradientCheck:
-    if loss not in ("mse", trainer.loss):
+def _default(loss: Any) -> bool:
+    return isinstance(loss, str) and loss == "mse"
+
+
+def _check_trainer(
+    trainer: Trainer, X: Any, Y: Any, loss: Any, sample_weight: Any = None, **options: Any
+) -> GradientCheck:
+    if not _default(loss) and checked_loss(loss) != checked_loss(trainer.loss):
         raise ValueError(f"loss must be that of the trainer, {trainer.loss!r}, got {loss!r}")
-    return check_network(trainer.net, X, Y, trainer.loss, **options)
+    return check_network(trainer.net, X, Y, trainer.loss, sample_weight, **options)
 
 
 def _check_neuron(neuron: Neuron, X: Any, Y: Any, loss: Any, **options: Any) -> GradientCheck:
@@ -84,8 +92,13 @@ def _check_neuron(neuron: Neuron, X: Any, Y: Any, loss: Any, **options: Any) -> 
 
 
 KINDS = (
-    Kind("gradcheck(network, X, Y)", _network, check_network),
-    Kind("gradcheck(trainer, X, Y)", lambda target: isinstance(target, Trainer), _check_trainer),
+    Kind("gradcheck(network, X, Y)", _network, check_network, True),
+    Kind(
+        "gradcheck(trainer, X, Y)",
+        lambda target: isinstance(target, Trainer),
+        _check_trainer,
+        True,
+    ),
     Kind("gradcheck(neuron, X, y)", lambda target: isinstance(target, Neuron), _check_neuron),
     Kind("gradcheck(module, X, Y), of PyTorch", _known("torch.nn", "Module"), check_module),
     Kind(
@@ -103,6 +116,7 @@ def gradcheck(
     Y: Any = None,
     loss: Any = "mse",
     *,
+    sample_weight: Any = None,
     max_parameters: int = 20_000,
     seed: int = 0,
 ) -> GradientCheck:
@@ -125,8 +139,12 @@ def gradcheck(
         the same structure.
     Y : array_like, shape (m, n_L)
         As for `net.gradient`, or the y of `estimator.fit`. Not for a function.
-    loss : {"mse"}, MSE, or callable
-        A callable loss(output, Y) for PyTorch modules alone.
+    loss : str, Loss or callable
+        For a network as for `net.gradient`: of a loss of one's own its dC/da is held against
+        differences of its cost too. For a PyTorch module "mse", `MSE` or a callable
+        loss(output, Y).
+    sample_weight : array_like, shape (m,), optional
+        As for `net.gradient`; for networks and trainers.
     max_parameters : int
         With more parameters than this, each is held against the reference, but differences are
         taken along random directions, and of a few parameters (at most this many) alone. The notes
@@ -156,7 +174,14 @@ def gradcheck(
     """
     for kind in KINDS:
         if kind.takes(net):
-            return kind.check(net, X, Y, loss, max_parameters=max_parameters, seed=seed)
+            options: dict[str, Any] = {"max_parameters": max_parameters, "seed": seed}
+            if sample_weight is not None:
+                if not kind.weighted:
+                    raise TypeError(
+                        f"sample_weight is for networks of this package, not for {shown(net)}"
+                    )
+                options["sample_weight"] = sample_weight
+            return kind.check(net, X, Y, loss, **options)
     what = f"{shown(net)} ({type(net).__name__})"
     if isinstance(net, type):
         what = f"the class {net.__name__}, only an instance of it"

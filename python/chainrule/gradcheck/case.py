@@ -40,7 +40,8 @@ class Finding:
 class Case:
     """A wrong gradient `got` and the right one, `base`; NaN in `base`: not known.
 
-    `m` and `n_L` are the numbers of samples and outputs, where they are known. `exact` says that
+    `m` and `n_L` are the numbers of samples and outputs, where they are known, `loss` the name of
+    the loss. `exact` says that
     `base` is right to rounding and not only to that of a difference.
     """
 
@@ -53,10 +54,11 @@ class Case:
         *,
         m: int | None = None,
         n_L: int | None = None,
+        loss: str = "mse",
         exact: bool = False,
     ) -> None:
         self.parameters, self.got, self.base, self.bad = parameters, got, base, bad
-        self.m, self.n_L = m, n_L
+        self.m, self.n_L, self.loss = m, n_L, loss
         self.blocks = parameters.blocks
         with np.errstate(over="ignore"):
             self.single = bool((got == got.astype(np.float32)).all())

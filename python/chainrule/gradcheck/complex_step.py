@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import reference
+from ..objective import Objective
 from .parameters import JUMP, NetworkParameters
 
 Array = NDArray[Any]
@@ -19,10 +20,12 @@ Array = NDArray[Any]
 H = 1e-30  # h^2 is nothing beside 1, so there is no truncation
 
 
-def complex_step(theta: NetworkParameters, X: Array, Y: Array, chosen: NDArray[np.intp]) -> Array:
-    """The derivatives at the chosen places, NaN elsewhere and where a relu unit is at its kink.
+def complex_step(
+    theta: NetworkParameters, X: Array, objective: Objective, chosen: NDArray[np.intp]
+) -> Array:
+    """The derivatives at the chosen places, NaN elsewhere and where something is at its kink.
 
-    X (m, n_0) and Y (m, n_L) are in float64. A parameter of layer l moves one column of z^l by ih
+    X (m, n_0) is in float64. A parameter of layer l moves one column of z^l by ih
     times what it is multiplied with; from there on the reference runs forward.
     """
     derivatives = np.full(theta.size, np.nan)
@@ -43,11 +46,11 @@ def complex_step(theta: NetworkParameters, X: Array, Y: Array, chosen: NDArray[n
             moved[:, j] = f(z[l][:, j] + 1j * H * source)
             z_moved, a_moved = reference.forward(W, b, above, moved)
             # A unit exactly at its kink may be switched by h^2: no derivative there.
-            if all(
+            at_kink = objective.at_kink(a[-1])
+            if not (at_kink.any() and (at_kink & (a_moved[-1].imag != 0)).any()) and all(
                 np.array_equal(z_moved[i].real > 0, z[l + i] > 0)
                 for i, name in enumerate(above, 1)
                 if name in JUMP
             ):
-                cost = reference.cost(a_moved[-1], Y, theta.loss.reduction)
-                derivatives[p] = cost.imag / H
+                derivatives[p] = objective.cost(a_moved[-1]).imag / H
     return derivatives

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .parameters import Block, Parameters
+from .report import BlockCheck
 from .scan import Curve, curve, in_float32, reach, scan
 
 Array = NDArray[Any]
@@ -38,6 +39,29 @@ class Differences:
         steps = self.steps[block.where]
         steps = steps[~np.isnan(steps)]
         return float(np.sort(steps)[len(steps) // 2]) if steps.size else None
+
+
+def largest_error(errors: Array, among: Array) -> int:
+    """The place of the largest error, NaN being the largest of all."""
+    return int(np.argmax(np.where(among, np.where(np.isnan(errors), np.inf, errors), -1.0)))
+
+
+def block_check(block: Block, found: Differences, *, passed: bool, **other: Any) -> BlockCheck:
+    """What the differences say of a block; `other` is what other oracles say."""
+    errors = found.errors[block.where]
+    seen = errors[~np.isnan(errors)]
+    return BlockCheck(
+        name=block.name,
+        layer=block.layer,
+        kind=block.kind,
+        shape=block.array.shape,
+        n_checked=len(seen),
+        kinks=int(found.kink[block.where].sum()),
+        max_error=float(seen.max(initial=0.0)),
+        passed=passed,
+        step=found.step(block),
+        **other,
+    )
 
 
 def sample(parameters: Parameters, size: int, seed: int) -> NDArray[np.intp]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .differences import Differences, differences, sample
+from .differences import Differences, block_check, differences, largest_error, sample
 from .directions import SINGLES, Directions, along_directions
 from .mistakes import diagnose
 from .parameters import Parameters
@@ -146,7 +146,7 @@ def _verdict(target: Foreign, found: _Found) -> tuple[str, int]:
     parameters, got, numeric = target.parameters, target.got, found.numeric
     seen = ~np.isnan(numeric)
     if found.wrong.any():
-        p = _largest(found.errors, found.wrong)
+        p = largest_error(found.errors, found.wrong)
         right = np.where(seen, numeric, got)  # not looked at, or at a kink: taken for right
         right = np.where(np.isfinite(right), right, 0.0)
         right = _sharpened(got, right, seen, found)
@@ -156,7 +156,7 @@ def _verdict(target: Foreign, found: _Found) -> tuple[str, int]:
             f" differences of the cost. {parameters.place(p, got, numeric)}: {target.source} gives"
             f" {got[p]:.9g} instead of {numeric[p]:.9g}. {explain(got, right, found.wrong)}"
         ).strip(), p
-    p = _largest(found.errors, seen)
+    p = largest_error(found.errors, seen)
     if not seen.any():
         return (
             "No derivative could be held against a difference: the cost has a kink within reach of"
@@ -220,29 +220,15 @@ def _checked(found: _Found) -> str:
     return count(n, "derivative")
 
 
-def _largest(errors: Array, among: Array) -> int:
-    return int(np.argmax(np.where(among, np.where(np.isnan(errors), np.inf, errors), -1.0)))
-
-
 def _blocks(parameters: Parameters, found: _Found, along: Directions | None) -> list[BlockCheck]:
-    checks = []
-    for block in parameters.blocks:
-        errors = found.errors[block.where]
-        seen = errors[~np.isnan(errors)]
-        checks.append(
-            BlockCheck(
-                name=block.name,
-                layer=block.layer,
-                kind=block.kind,
-                shape=block.array.shape,
-                n_checked=len(seen),
-                kinks=int(found.kink[block.where].sum()),
-                max_error=float(seen.max(initial=0.0)),
-                direction_error=along.error(block) if along is not None else None,
-                passed=not (
-                    found.wrong[block.where].any() or (along is not None and along.wrong(block))
-                ),
-                step=found.differences.step(block),
-            )
+    return [
+        block_check(
+            block,
+            found.differences,
+            direction_error=along.error(block) if along is not None else None,
+            passed=not (
+                found.wrong[block.where].any() or (along is not None and along.wrong(block))
+            ),
         )
-    return checks
+        for block in parameters.blocks
+    ]

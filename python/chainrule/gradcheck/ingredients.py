@@ -22,7 +22,7 @@ class Anatomy:
     """A dense network at the moment of the check, in float64: what mistakes are made from.
 
     Lists are numbered as in the reference: W, b from 1 to L, and X = a[0]. The cost is
-    sum (a^L - Y)^2 / D with D by `reduction` (see `reference.divisor`).
+    `reference.cost(a^L, Y, loss, weight)`.
     """
 
     W: list[Any]
@@ -30,7 +30,19 @@ class Anatomy:
     activations: list[str]
     X: Array
     Y: Array
-    reduction: str = "mean"
+    loss: Any = "mse"
+    weight: Array | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the loss; "" of a function."""
+        loss = reference.checked_loss(self.loss)
+        return "" if callable(loss) else str(loss.name)
+
+    @property
+    def reduction(self) -> str:
+        loss = reference.checked_loss(self.loss)
+        return "sum" if callable(loss) else str(loss.reduction)
 
     @property
     def L(self) -> int:
@@ -50,6 +62,8 @@ class Ingredients:
 
     Attributes
     ----------
+    scale
+        w_i / D of each sample, a number or (m, 1).
     dC_da
         dC/da^L.
     slope
@@ -73,9 +87,9 @@ class Ingredients:
         z, a = reference.forward(W, b, anatomy.activations[layers:], X)
         self.z: Numbered = [*(like.z[: layers + 1] if like else [None]), *z[1:]]
         self.a: Numbered = [*(like.a[:layers] if like else []), *a]
-        D = reference.divisor(anatomy.Y, anatomy.reduction)
-        self.c = 2 / D
-        self.dC_da: Array = self.c * (self.a[-1] - anatomy.Y)
+        w = 1 if anatomy.weight is None else anatomy.weight[:, None]
+        self.scale = w / reference.divisor(anatomy.Y, anatomy.loss, anatomy.weight)
+        self.dC_da: Array = self.of_outputs(self.a[-1], anatomy.Y)
         self.slope: Numbered = like.slope[: layers + 1] if like else [None]
         for l in range(layers + 1, self.L + 1):
             df = reference.ACTIVATIONS[anatomy.activations[l - 1]][1]
@@ -86,6 +100,15 @@ class Ingredients:
         self.delta_used: Numbered = [None] * (self.L + 1)
         self.db_of: Numbered = [None] + [_sum] * self.L
         self.dW_of: Numbered = [None] + [_product] * self.L
+
+    def of_outputs(self, a: Array, Y: Array) -> Array:
+        """dC/da^L of other outputs or targets."""
+        try:
+            return reference.dC_da(a, Y, self.anatomy.loss, self.anatomy.weight)
+        except Exception:
+            if self.anatomy.name:
+                raise
+            return np.full(a.shape, np.nan)  # a function that does not take such outputs
 
     def copy(self) -> Ingredients:
         """A copy whose entries may be exchanged (not changed in place)."""

@@ -92,10 +92,11 @@ def _case(
     if network is None:
         return Case(parameters, got, right, bad, m=m, n_L=n_outputs), False
     m, n_L, true = network.right.m, network.right.n[-1], network.true
+    loss = network.right.anatomy.name
     against = Case(parameters, np.where(np.isnan(right), true, right), true, bad)
     if np.isfinite(true).all() and against.worst <= DOUBLE:
-        return Case(parameters, got, true, bad, m=m, n_L=n_L, exact=True), True
-    return Case(parameters, got, right, bad, m=m, n_L=n_L), False
+        return Case(parameters, got, true, bad, m=m, n_L=n_L, loss=loss, exact=True), True
+    return Case(parameters, got, right, bad, m=m, n_L=n_L, loss=loss), False
 
 
 def _named(found: list[Finding]) -> str:

@@ -13,17 +13,20 @@ from numpy.typing import NDArray
 from ..errors import whole_number
 from ..losses import LossLike, checked_loss
 from ..network import Network
+from ..objective import Objective
 from .complex_step import complex_step
-from .differences import Differences, differences, sample
+from .custom import check_loss
+from .differences import Differences, block_check, differences, largest_error, sample
 from .directions import SINGLES, Directions, along_directions
 from .mistakes import Anatomy, diagnose
 from .network_oracles import NetworkOracles
 from .parameters import NetworkParameters
 from .report import BlockCheck, Float32Check, GradientCheck, Place, count, thousands
-from .rounding import DEVIATIONS, Compared, compare
+from .rounding import DEVIATIONS, Compared, compare, seen_by
 
 Array = NDArray[Any]
 
+CANCELLED = 1e-6  # of the terms of a derivative: what is left below this is compared with that
 COMPLEX_ALL, COMPLEX_SAMPLE = 500, 200  # complex steps: of so many parameters all, of more a sample
 COMPLEX_WORK = 2e9  # of fewer, when these would be more multiplications
 
@@ -33,11 +36,13 @@ class _Found:
     """All that is known of the gradient, in rows of all parameters."""
 
     theta: NetworkParameters
+    objective: Objective
     double: Compared
     single: Compared | None
     differences: Differences
     stepped: Array  # by the complex step; NaN where none was taken
     along: Directions | None  # of a network too large to move each parameter
+    of_loss: GradientCheck | None  # dC/da of a loss of one's own against its cost
 
     @property
     def complex_wrong(self) -> Array:
@@ -49,8 +54,13 @@ class _Found:
         reference, stepped = np.abs(got - self.double.true), np.abs(got - self.stepped)
         return np.asarray(np.fmax(reference, stepped))
 
+    def size(self, block: Any) -> float:
+        """Of what the block's derivatives are summed from: at a minimum they themselves are 0."""
+        return float(np.max(self.double.size[block.where])) or 1.0
+
     def largest(self, block: Any) -> float:
-        return float(np.abs(self.double.true[block.where]).max()) or 1.0
+        true = float(np.abs(self.double.true[block.where]).max())
+        return max(true, CANCELLED * self.size(block))
 
 
 def check_network(
@@ -58,6 +68,7 @@ def check_network(
     X: Any,
     Y: Any,
     loss: LossLike,
+    sample_weight: Any = None,
     *,
     max_parameters: int,
     seed: int,
@@ -70,13 +81,16 @@ def check_network(
     twin = net.copy(dtype="float64")
     theta = NetworkParameters(twin, checked)
     with np.errstate(all="ignore"):  # a number that is not finite fails every comparison
-        double = compare(theta, twin, X, Y)
-        single = compare(theta, net, X, Y) if np.dtype(net.dtype) == np.float32 else None
-        x, y = (X, Y) if twin.scaling is not None else twin._prepare(X, Y)
-        Y64 = np.asarray(twin._prepare(X, Y)[1], np.float64)
+        double = compare(theta, twin, X, Y, sample_weight)
+        single = None
+        if np.dtype(net.dtype) == np.float32:
+            single = compare(theta, net, X, Y, sample_weight)
+        x, y = (X, Y) if twin.scaling is not None else twin._prepare(X, Y, checked)
+        weighted = () if sample_weight is None else (sample_weight,)
+        objective = seen_by(twin, X, Y, checked, sample_weight)[1]
 
         def cost() -> float:
-            return float(twin.cost(x, y, checked))
+            return float(twin.cost(x, y, checked, *weighted))
 
         many = theta.size > max_parameters
         singles = min(max_parameters, SINGLES * len(theta.blocks)) if many else theta.size
@@ -88,15 +102,17 @@ def check_network(
             largest=float(np.abs(double.true).max()),
             rounding=DEVIATIONS * double.cost_deviation,
             trusted=~double.wrong,
-            crosses_kink=lambda p, h: theta.crosses_kink(p, h, double.a),
+            crosses_kink=lambda p, h: theta.crosses_kink(p, h, double.a, objective),
         )
-        along = _along(theta, cost, double, diffs, Y64, seed) if many else None
+        along = _along(theta, cost, double, diffs, objective, seed) if many else None
         if along is not None:
             diffs = along.merged(diffs)
-        some = sample(theta, 0 if many else _complex_steps(theta, len(Y64)), seed)
-        stepped = complex_step(theta, double.a[0], Y64, some)
-        found = _Found(theta, double, single, diffs, stepped, along)
-        diagnosis, worst = _verdict(found, Y64)
+        steps = 0 if many or objective.custom else _complex_steps(theta, len(objective.Y))
+        some = sample(theta, steps, seed)
+        stepped = complex_step(theta, double.a[0], objective, some)
+        of_loss = check_loss(checked, objective, double.a[-1], seed) if objective.custom else None
+        found = _Found(theta, objective, double, single, diffs, stepped, along, of_loss)
+        diagnosis, worst = _verdict(found)
         blocks = tuple(_blocks(found))
         max_ulp, worst_ulp = _ulp(found)
         float32 = None if single is None else _float32(theta, single)
@@ -118,7 +134,10 @@ def check_network(
         oracles=(
             f"Backpropagation in float64 on {count(samples, 'sample')} is held against",
             "  differences  (C(theta + h) - C(theta - h)) / 2h of the cost; allowed 1e-06,",
-            "  complex      Im C(theta + ih) / h of the NumPy reference, forward only,",
+            *(
+                ["  complex      Im C(theta + ih) / h of the NumPy reference, forward only,"]
+                * (not objective.custom)
+            ),
             "  reference    the four equations in plain NumPy; allowed: rounding errors.",
             *(
                 ["Column float32: the network's own gradient against that reference."]
@@ -136,11 +155,11 @@ def _along(
     cost: Callable[[], float],
     double: Compared,
     found: Differences,
-    Y: Array,
+    objective: Objective,
     seed: int,
 ) -> Directions:
     """Too many parameters to move each: random directions, through the passes of training."""
-    oracles = NetworkOracles(theta, double.a, Y, double.bound)
+    oracles = NetworkOracles(theta, double.a, objective, double.bound)
     return along_directions(
         theta,
         cost,
@@ -149,7 +168,7 @@ def _along(
         seed=seed,
         known=double.wrong | found.wrong,
         reach=oracles.reach,
-        exact=oracles.exact,
+        exact=None if objective.custom else oracles.exact,
     )
 
 
@@ -161,9 +180,9 @@ def _complex_steps(theta: NetworkParameters, m: int) -> int:
     return int(min(COMPLEX_SAMPLE, max(8, COMPLEX_WORK / max(work, 1))))
 
 
-def _verdict(found: _Found, Y: Array) -> tuple[str, Place]:
+def _verdict(found: _Found) -> tuple[str, Place]:
     """What is wrong in words (empty when nothing is), and where."""
-    theta, double, single = found.theta, found.double, found.single
+    theta, double, single, objective = found.theta, found.double, found.single, found.objective
     diffs, errors, got = found.differences, found.differences.errors, found.double.got
     right = np.where(np.isnan(diffs.numeric), double.true, diffs.numeric)
     complex_wrong = found.complex_wrong
@@ -181,6 +200,11 @@ def _verdict(found: _Found, Y: Array) -> tuple[str, Place]:
             "the complex step, which needs no backward pass (network and reference agree: the"
             " mistake is too small for differences, and in both)"
         )
+    elif found.of_loss is not None and not found.of_loss.passed:
+        return (
+            f"The loss itself is wrong at these outputs, though the differences of the cost do not"
+            f" show it. {found.of_loss.diagnosis}"
+        ), theta.place(0, got, got)
     elif not got.any():
         return (
             "Every derivative is exactly 0, so nothing was checked. Either the cost is 0, or"
@@ -188,22 +212,26 @@ def _verdict(found: _Found, Y: Array) -> tuple[str, Place]:
         ), theta.place(0, got, got)
     elif np.isnan(errors).all():
         return (
-            "No derivative could be held against a difference: a relu unit changes its sign"
-            " within every one. Move the parameters or X a little."
+            "No derivative could be held against a difference: a relu unit, or an error with a"
+            " kinked loss, changes its sign within every one. Move the parameters or X a little."
         ), theta.place(0, got, got)
     elif single is not None and single.wrong.any():
         bad = among = single.wrong
         got, right, size = single.got, single.true, single.ratio()
         judge = "the reference in float32 (in float64 they are right)"
     else:
-        return "", theta.place(_largest(errors, ~np.isnan(errors)), got, right)
-    p = _largest(size, among)
+        return "", theta.place(largest_error(errors, ~np.isnan(errors)), got, right)
+    p = largest_error(size, among)
     worst = theta.place(p, got, right)
     anatomy = None  # of a large network: to simulate a mistake takes a pass for each kind and place
+    Y = objective.Y
     if found.along is None:
-        names, reduction = theta.activations, theta.loss.reduction
-        anatomy = Anatomy(theta.W, theta.b, names, double.a[0], Y, reduction)
-    mistake = diagnose(theta, got, right, bad, anatomy, m=len(Y), n_outputs=Y.shape[1])
+        X, loss, weight = double.a[0], objective.loss, objective.weight
+        anatomy = Anatomy(theta.W, theta.b, theta.activations, X, Y, loss, weight)
+    if found.of_loss is not None and not found.of_loss.passed:
+        mistake = f"The loss itself is wrong. {found.of_loss.diagnosis}"
+    else:
+        mistake = diagnose(theta, got, right, bad, anatomy, m=len(Y), n_outputs=theta.n[-1])
     return (
         f"{thousands(int(bad.sum()))} of {count(theta.size, 'derivative')} disagree with {judge}."
         f" {worst}: backpropagation gives {got[p]:.9g} instead of {right[p]:.9g}."
@@ -211,16 +239,12 @@ def _verdict(found: _Found, Y: Array) -> tuple[str, Place]:
     ).strip(), worst
 
 
-def _largest(errors: Array, among: Array) -> int:
-    return int(np.argmax(np.where(among, np.where(np.isnan(errors), np.inf, errors), -1.0)))
-
-
 def _ulp(found: _Found) -> tuple[float, Place]:
     """The worst error against the exact oracles in units in the last place, and where it is."""
     theta, double, far = found.theta, found.double, found.far()
     for block in theta.blocks:
-        far[block.where] /= np.spacing(found.largest(block))
-    p = _largest(far, np.ones(theta.size, bool))
+        far[block.where] /= np.spacing(found.size(block))
+    p = largest_error(far, np.ones(theta.size, bool))
     reference = abs(double.got[p] - double.true[p])
     exact = found.stepped if abs(double.got[p] - found.stepped[p]) > reference else double.true
     return float(far[p]), theta.place(p, double.got, exact)
@@ -228,7 +252,7 @@ def _ulp(found: _Found) -> tuple[float, Place]:
 
 def _float32(theta: NetworkParameters, single: Compared) -> Float32Check:
     wrong = single.wrong
-    p = _largest(single.ratio(), np.ones(theta.size, bool))
+    p = largest_error(single.ratio(), np.ones(theta.size, bool))
     block, _ = theta.find(p)
     largest = float(np.abs(single.true[block.where]).max()) or 1.0
     return Float32Check(
@@ -264,7 +288,6 @@ def _blocks(found: _Found) -> list[BlockCheck]:
     far, along, checks = found.far(), found.along, []
     for block in theta.blocks:
         here = block.where
-        seen = diffs.errors[here][~np.isnan(diffs.errors[here])]
         largest = found.largest(block)
         stepped = np.abs(double.got - found.stepped)[here]
         float32_error = None
@@ -272,15 +295,10 @@ def _blocks(found: _Found) -> list[BlockCheck]:
             apart = float(np.abs(single.got - single.true)[here].max())
             float32_error = apart / (float(np.abs(single.true[here]).max()) or 1.0)
         checks.append(
-            BlockCheck(
-                name=block.name,
-                layer=block.layer,
-                kind=block.kind,
-                shape=block.array.shape,
-                n_checked=len(seen),
-                kinks=int(diffs.kink[here].sum()),
-                max_error=float(seen.max(initial=0.0)),
-                ulp=float(far[here].max() / np.spacing(largest)),
+            block_check(
+                block,
+                diffs,
+                ulp=float(far[here].max() / np.spacing(found.size(block))),
                 complex_error=(
                     None if np.isnan(stepped).all() else float(np.nanmax(stepped)) / largest
                 ),
@@ -288,7 +306,6 @@ def _blocks(found: _Found) -> list[BlockCheck]:
                 float32_error=float32_error,
                 direction_error=along.error(block) if along is not None else None,
                 passed=not (wrong[here].any() or (along is not None and along.wrong(block))),
-                step=diffs.step(block),
             )
         )
     return checks

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import reference
+from ..objective import Objective
 from .parameters import JUMP, NetworkParameters
 from .probe import Vector, costs
 
@@ -16,9 +17,11 @@ Array = NDArray[Any]
 
 
 class NetworkOracles:
-    def __init__(self, theta: NetworkParameters, a: list[Array], Y: Array, bound: Array) -> None:
-        self.theta, self.a, self.Y, self.bound = theta, a, Y, bound
-        self._q: tuple[list[Any], list[Any]] | None = None
+    def __init__(
+        self, theta: NetworkParameters, a: list[Array], objective: Objective, bound: Array
+    ) -> None:
+        self.theta, self.a, self.objective, self.bound = theta, a, objective, bound
+        self._q: tuple[list[Any], list[Any], Array] | None = None
 
     def exact(self, v: Vector) -> tuple[float, float]:
         """Im C(theta + ih v) / h: the layers below the first that moves are not run."""
@@ -35,29 +38,29 @@ class NetworkOracles:
                 part = theta.part(self.bound, block) * step
                 squares += float(np.sum(part**2))
         _, a = reference.forward(W, b, theta.activations[below:], self.a[below])
-        C = reference.cost(a[-1], self.Y, theta.loss.reduction)
-        return float(np.imag(C)) / h, math.sqrt(squares)
+        return float(np.imag(self.objective.cost(a[-1]))) / h, math.sqrt(squares)
 
     def reach(self, v: Vector, h: float) -> float:
-        """What the relu units that switch within +-h do to a difference, at most: J |q z| / 2h.
+        """What the kinks within +-h do to a difference, at most: of a relu unit J |q z| / 2h.
 
         q = dC/da is that of theta, which moves little within h: hence twice that.
         """
-        theta, L = self.theta, self.theta.L
+        theta, L, objective = self.theta, self.theta.L, self.objective
         if self._q is None:
             z, a = reference.forward(theta.W, theta.b, theta.activations, self.a[0])
+            loss, weight = objective.loss, objective.weight
             delta, _, _ = reference.backward(
-                theta.W, theta.activations, z, a, self.Y, theta.loss.reduction
+                theta.W, theta.activations, z, a, objective.Y, loss, weight
             )
-            q = [None, *(delta[l] @ theta.W[l] for l in range(2, L + 1))]
-            q.append(2 / theta.loss.divisor(*self.Y.shape) * (a[L] - self.Y))
-            self._q = z, q
-        z, q = self._q
+            q = [None, *(delta[l] @ theta.W[l] for l in range(2, L + 1)), objective.slope(a[L])]
+            self._q = z, q, objective.sides(a[L])
+        z, q, sides = self._q
         total = 0.0
 
         def add() -> float:
             nonlocal total
-            there, _ = reference.forward(theta.W, theta.b, theta.activations, self.a[0])
+            there, a = reference.forward(theta.W, theta.b, theta.activations, self.a[0])
+            total += objective.jumped(a[L], sides)
             for l, name in enumerate(theta.activations, 1):
                 if name in JUMP:
                     switched = (there[l] > 0) != (z[l] > 0)

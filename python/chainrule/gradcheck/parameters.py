@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .. import reference
 from ..losses import Loss
 from ..network import Network
+from ..objective import Objective
 from .report import Place
 
 Array = NDArray[Any]
@@ -100,19 +101,24 @@ class NetworkParameters(Parameters):
         parts = ((W if block.kind == "W" else b)[block.layer] for block in self.blocks)
         return np.concatenate([np.asarray(part, np.float64).ravel() for part in parts])
 
-    def crosses_kink(self, p: int, h: float, a: list[Array]) -> bool:
+    def crosses_kink(self, p: int, h: float, a: list[Array], objective: Objective) -> bool:
         """Is a relu unit on for one of theta_p - h, theta_p, theta_p + h and off for another?
 
-        `a` are the activations at theta: only the layers from theta_p to the last relu are run.
+        Or an error on the other side of a kink of the loss. `a` are the activations at theta: only
+        the layers from theta_p to the last with a kink are run.
         """
         first = self.find(p)[0].layer or 1
         last = max((l for l, name in enumerate(self.activations, 1) if name in JUMP), default=0)
+        kinked = objective.sides(a[-1]).size > 0
+        if kinked:
+            last = self.L
         W, b = ([None, *theta[first : last + 1]] for theta in (self.W, self.b))
         names = self.activations[first - 1 : last]
 
         def on() -> list[Array]:
-            z, _ = reference.forward(W, b, names, a[first - 1])
-            return [z[l] > 0 for l, name in enumerate(names, 1) if name in JUMP]
+            z, there = reference.forward(W, b, names, a[first - 1])
+            sides = [z[l] > 0 for l, name in enumerate(names, 1) if name in JUMP]
+            return [*sides, objective.sides(there[-1])] if kinked else sides
 
         here, (_, above), (_, below) = on(), *self.beside(p, h, on)
         return any(

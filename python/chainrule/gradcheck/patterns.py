@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .case import Case, Finding, called, capital, places, sentence
+from .factors import TIMES, constants, reasons, times
 from .parameters import Block, Parameters
 
 Array = NDArray[Any]
@@ -19,57 +20,17 @@ MANY = 256  # rows or columns: above, no permutation is looked for
 # Factors
 
 
-def constants(m: int | None, n: int | None) -> Iterator[tuple[float, str]]:
-    """Factors that have a reason, and the reason."""
-    yield 2.0, "the 2 of the square, or a 1/2 in the cost, or the same term added twice"
-    yield 0.5, "the 2 of the square is missing, or the cost has no 1/2"
-    if m and m > 1:
-        yield m, f"{m} is m: the sum over the samples stands for their mean"
-        yield 1 / m, f"1/{m} is 1/m: the mean over the samples stands for their sum"
-        yield m / 2, "m/2: 2/m is missing"
-        yield 2 / m, "2/m: once too often"
-    if n and n > 1:
-        yield n, f"{n} is n_L: the sum over the outputs stands for their mean"
-        yield 1 / n, f"1/{n} is 1/n_L: the mean over the outputs stands for their sum"
-        yield n / 2, "n_L/2: 2/n_L is missing"
-        yield 2 / n, "2/n_L: once too often"
-    if m and n and m > 1 and n > 1:
-        yield m * n, "m n_L: the sum over samples and outputs stands for their mean"
-        yield 1 / (m * n), "1/(m n_L): the mean over samples and outputs, once too often"
-        yield m * n / 2, "m n_L/2: the 2/(m n_L) of (BP1) is missing"
-        yield 2 / (m * n), "2/(m n_L): once too often"
-        yield m / n, "m/n_L: n_L stands where m should"
-        yield n / m, "n_L/m: m stands where n_L should"
-
-
-PARTIAL = {2.0: "something is added twice", 0.5: "one factor 1/2 too many", -1.0: "a sign is wrong"}
-
-
-def reasons(c: float, m: int | None, n: int | None, whole: bool = True) -> list[str]:
-    """Why a gradient, or a part of it, may be c times what it should be (empty: not known)."""
-    if c == -1 and whole:
-        return ["the sign: is it a^L - Y or Y - a^L? Descent goes against the gradient"]
-    if c == -1:
-        return [PARTIAL[c]]
-    same = dict.fromkeys(
-        why if whole else PARTIAL.get(value, why) if i < 2 else why
-        for i, (value, why) in enumerate(constants(m, n))
-        if value == abs(c)
-    )
-    return [*(["the sign"] if c < 0 and same else []), *same]
-
-
 def _least_squares(got: Array, of: Array) -> float | None:
     known = ~np.isnan(of)
     square = float((of[known] ** 2).sum())
     return float((got[known] * of[known]).sum()) / square if square > 0 else None
 
 
-TIMES = "times what {it} should be"
-
-
-def times(c: float) -> str:
-    return f"{{is}} {c:.4g} {TIMES}"
+def _factors(case: Case) -> Iterator[float]:
+    yield -1.0
+    for value, _ in constants(case.m, case.n_L, case.loss):
+        yield value
+        yield -value
 
 
 def _named_factor(case: Case, block: Block) -> tuple[str, Array] | None:
@@ -77,7 +38,10 @@ def _named_factor(case: Case, block: Block) -> tuple[str, Array] | None:
     c = _least_squares(got, base)
     if c is None:
         return None
-    for value in (-1.0, *(s * v for v, _ in constants(case.m, case.n_L) for s in (1, -1))):
+    for value in (
+        -1.0,
+        *(s * v for v, _ in constants(case.m, case.n_L, case.loss) for s in (1, -1)),
+    ):
         if value != 1 and abs(c - value) <= 2 * case.tolerance * abs(value):
             return times(value), value * base
     return None
@@ -274,9 +238,13 @@ def _by_block(case: Case, table: list[tuple[Pattern, str]]) -> Iterator[Finding]
 def _reasons_of(case: Case, phrase: str, blocks: list[Block]) -> list[str]:
     if not phrase.endswith(TIMES):
         return []
-    for value in (-1.0, *(s * v for v, _ in constants(case.m, case.n_L) for s in (1, -1))):
+    for value in (
+        -1.0,
+        *(s * v for v, _ in constants(case.m, case.n_L, case.loss) for s in (1, -1)),
+    ):
         if times(value) == phrase:
-            return reasons(value, case.m, case.n_L, len(blocks) == len(case.blocks))
+            whole = len(blocks) == len(case.blocks)
+            return reasons(value, case.m, case.n_L, whole, case.loss)
     return []
 
 
@@ -291,7 +259,7 @@ def _growing(case: Case) -> Iterator[Finding]:
     L = max(l for l in layers if l)
     below = case.blocks[0]
     c = _least_squares(*case.parts(below)) or 0.0  # the largest of the factors
-    for value, _ in constants(case.m, case.n_L):
+    for value, _ in constants(case.m, case.n_L, case.loss):
         for start in (0, 1):
             due = value ** (L - (below.layer or 0) + start)
             if abs(c - due) > 2 * case.tolerance * due:
@@ -301,7 +269,7 @@ def _growing(case: Case) -> Iterator[Finding]:
             )
             gap = case.fits(guess)
             if gap is not None and L + start > 2:
-                why = "; or ".join(reasons(value, case.m, case.n_L, whole=False))
+                why = "; or ".join(reasons(value, case.m, case.n_L, False, case.loss))
                 yield Finding(growing(value), f"{capital(why)}.", gap)
 
 

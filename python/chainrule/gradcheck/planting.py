@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from . import patterns
 from .case import called, capital, sentence
+from .factors import constants, times
 from .ingredients import Anatomy, Ingredients
 from .parameters import Block, Parameters
 from .simulation import Simulation
@@ -83,14 +84,15 @@ def _by_block(
     right: Ingredients, parameters: Parameters, true: Array
 ) -> Iterator[tuple[str, Array]]:
     """Factors, zeros, transposed matrices and tails."""
-    factors = [-1.0, *(value for value, _ in patterns.constants(right.m, right.n[-1]))]
+    loss = right.anatomy.name
+    factors = [-1.0, *(value for value, _ in constants(right.m, right.n[-1], loss))]
     for blocks in _sets(parameters):
         here = np.zeros(len(true), bool)
         for block in blocks:
             here[block.where] = True
         yield sentence(parameters, blocks, "{is} 0"), np.where(here, 0.0, true)
         for c in factors:
-            said = sentence(parameters, blocks, patterns.times(c))
+            said = sentence(parameters, blocks, times(c))
             yield said, np.where(here, c * true, true)
     for block in parameters.blocks:
         part = true[block.where].reshape(block.array.shape)
@@ -127,7 +129,7 @@ def _together(
     right: Ingredients, parameters: Parameters, true: Array
 ) -> Iterator[tuple[str, Array]]:
     """A factor in each layer, weight decay, a clipped norm."""
-    for value, _ in patterns.constants(right.m, right.n[-1]):
+    for value, _ in constants(right.m, right.n[-1], right.anatomy.name):
         for start in (1, 0):
             if right.L + start > 2:
                 steps = [value ** (right.L - (b.layer or 0) + start) for b in parameters.blocks]

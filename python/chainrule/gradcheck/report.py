@@ -68,13 +68,15 @@ class BlockCheck:
         The largest error against differences, as in `GradientCheck`.
     ulp
         The largest error against the exact oracle (reference, complex step), in units in the last
-        place of the block's largest derivative; None where there is no exact oracle.
+        place of what the block's derivatives are summed from: the largest sum of absolute terms.
+        None where there is no exact oracle.
     complex_error
         The largest relative error against the complex step; None where it was not taken.
     reference_error, float32_error
-        The largest distance from the reference divided by the block's largest derivative: of
-        backpropagation in float64, and of a float32 network's own gradient. None where there is no
-        reference, or no float32.
+        The largest distance from the reference divided by the block's largest derivative (where
+        terms cancel, as at a minimum, at least a millionth of their sizes): of backpropagation in
+        float64, and of a float32 network's own gradient. None where there is no reference, or no
+        float32.
     direction_error
         The largest |difference - g . v| / |g| along random directions v of this block; None where
         none were needed or none could be held.

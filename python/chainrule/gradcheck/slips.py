@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from .. import reference
 from .ingredients import Ingredients
 from .slip import Layers, Slip
-from .slips_of_delta import CARRIED, RESIDUALS, slope_slips
+from .slips_of_delta import CARRIED, slope_slips
+from .slips_of_loss import loss_slips
 from .slips_of_sums import HINTS, PRODUCTS, sample_slips
 
 Array = NDArray[Any]
@@ -70,8 +71,7 @@ def forward_slips() -> Iterator[Slip]:
 
 def slips(m: int) -> Iterator[Slip]:
     """The table, the likeliest first, for m samples."""
-    for name, hint, change in RESIDUALS:
-        yield Slip(f"{name} (BP1)", hint, "", "whole", change)
+    yield from loss_slips()
     yield from slope_slips()
     for name, change in CARRIED:
         hint = "delta^{l} = (delta^{up} W^{up}) * f'(z^{l})."

@@ -1,4 +1,4 @@
-"""Slips in (BP1) and (BP2): the errors delta^L, ..., delta^1."""
+"""Slips in (BP2), and in f' of (BP1): the errors delta^L, ..., delta^1."""
 
 from __future__ import annotations
 
@@ -10,84 +10,9 @@ from numpy.typing import NDArray
 
 from .. import reference
 from .ingredients import Ingredients
-from .slip import Layers, Slip, each, same
+from .slip import Slip, each, same
 
 Array = NDArray[Any]
-
-
-# (BP1): dC/da^L
-
-
-def _dC_da(value: Callable[[Ingredients, Array, Array], Array | None]) -> Any:
-    """From another dC/da^L, a function of a^L and Y."""
-
-    def changed(right: Ingredients, _: Layers) -> Ingredients | None:
-        p = right.copy()
-        dC_da = value(p, p.a[-1], p.anatomy.Y)
-        if dC_da is None:
-            return None
-        p.dC_da = dC_da
-        return p
-
-    return changed
-
-
-def _rows_of_Y(shift: int) -> Any:
-    return _dC_da(lambda p, a, Y: p.c * (a - np.roll(Y, shift, 0)) if p.m > 1 else None)
-
-
-RESIDUALS: list[tuple[str, str, Any]] = [
-    (
-        "Y is added to a^L instead of subtracted",
-        "dC/da^L has a^L - Y.",
-        _dC_da(lambda p, a, Y: p.c * (a + Y)),
-    ),
-    ("Y is left out", "dC/da^L has a^L - Y.", _dC_da(lambda p, a, Y: p.c * a)),
-    (
-        "(a^L - Y)^2 stands for a^L - Y",
-        "The derivative of the square is not the square.",
-        _dC_da(lambda p, a, Y: p.c * (a - Y) ** 2),
-    ),
-    (
-        "|a^L - Y| stands for a^L - Y",
-        "The sign tells which way to go.",
-        _dC_da(lambda p, a, Y: p.c * np.abs(a - Y)),
-    ),
-    (
-        "the sign of a^L - Y stands for 2 (a^L - Y)",
-        "That is the derivative of the absolute error, not of the squared one.",
-        _dC_da(lambda p, a, Y: p.c / 2 * np.sign(a - Y)),
-    ),
-    (
-        "the mean of Y over the samples stands for Y",
-        "Y of shape (m,) against a^L of shape (m, 1) makes a table of all pairs: give Y two"
-        " dimensions.",
-        _dC_da(lambda p, a, Y: p.c * (a - Y.mean(axis=0)) if p.m > 1 else None),
-    ),
-    ("Y is shifted down by one row", "Rows of X and Y must stay together.", _rows_of_Y(1)),
-    ("Y is shifted up by one row", "Rows of X and Y must stay together.", _rows_of_Y(-1)),
-    (
-        "only the first output counts",
-        "The cost sums over all n_L outputs.",
-        _dC_da(lambda p, a, Y: p.c * (a - Y) * _unit(p.n[-1], 0) if p.n[-1] > 1 else None),
-    ),
-    (
-        "only the last output counts",
-        "The cost sums over all n_L outputs.",
-        _dC_da(lambda p, a, Y: p.c * (a - Y) * _unit(p.n[-1], -1) if p.n[-1] > 1 else None),
-    ),
-    (
-        "the last output is left out",
-        "The cost sums over all n_L outputs.",
-        _dC_da(lambda p, a, Y: p.c * (a - Y) * (1 - _unit(p.n[-1], -1)) if p.n[-1] > 2 else None),
-    ),
-]
-
-
-def _unit(n: int, i: int) -> Array:
-    row = np.zeros(n)
-    row[i] = 1
-    return row
 
 
 # (BP1), (BP2): f'

@@ -172,7 +172,7 @@ def sample_slips(m: int) -> Iterator[Slip]:
         if w.min() == 0 < left_out and left_out > 1:
 
             def fewer(right: Ingredients, _: Layers, w: Array = w) -> Ingredients | None:
-                if right.anatomy.reduction == "sum":
+                if right.anatomy.reduction == "sum" or right.anatomy.weight is not None:
                     return None
                 p = right.copy()
                 p.dC_da = p.dC_da * w * (p.m / w.sum())

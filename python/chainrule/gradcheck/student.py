@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .differences import Differences, differences, sample
+from .differences import Differences, block_check, differences, sample
 from .mistakes import diagnose
 from .parameters import Parameters
 from .report import BlockCheck, GradientCheck, count
@@ -218,18 +218,8 @@ def _judged(
 
 def _blocks(parameters: Parameters, call: Call, found: Differences) -> Iterator[BlockCheck]:
     for block, problem in zip(parameters.blocks, call.problems, strict=True):
-        errors = found.errors[block.where]
-        seen = errors[~np.isnan(errors)]
-        yield BlockCheck(
-            name=block.name,
-            layer=None,
-            kind="",
-            shape=block.array.shape,
-            n_checked=len(seen),
-            kinks=int(found.kink[block.where].sum()),
-            max_error=float(seen.max(initial=0.0)),
-            passed=not problem and not found.wrong[block.where].any(),
-        )
+        passed = not problem and not found.wrong[block.where].any()
+        yield replace(block_check(block, found, passed=passed), step=None)
 
 
 def _diagnosis(

@@ -48,7 +48,7 @@ class Found:
     def formula(self) -> str:
         """The cost with its constant in the lecture's letters where there is one."""
         m, n_L = self.anatomy.Y.shape
-        D = reference.divisor(self.anatomy.Y, self.anatomy.reduction) / self.factor
+        D = reference.divisor(self.anatomy.Y, self.anatomy.loss) / self.factor
         names = [(m * n_L, "1/(m n_L) "), (2 * m * n_L, "1/(2 m n_L) "), (m, "1/m "),
                  (2 * m, "1/(2 m) "), (1, ""), (2, "1/2 ")]  # fmt: skip
         constant = next((c for d, c in names if abs(D - d) < 1e-6 * d), f"{1 / D:.6g} ")
@@ -57,7 +57,7 @@ class Found:
     def gradient(self) -> Array:
         """What the reference says, in the lecture's row, for the student's cost."""
         A = self.anatomy
-        _, dW, db = reference.gradient(A.W, A.b, A.activations, A.X, A.Y, A.reduction)
+        _, dW, db = reference.gradient(A.W, A.b, A.activations, A.X, A.Y, A.loss)
         parts = [part.ravel() for pair in zip(dW[1:], db[1:], strict=True) for part in pair]
         return np.asarray(self.factor * np.concatenate(parts))
 

@@ -245,9 +245,9 @@ def _layered(
 
     An activation is known by its values, so that one with a derivative of its own is known too.
     """
-    mse = _as_mse(torch, loss)
+    ours = _as_ours(torch, loss)
     layers = list(_children(torch, twin))
-    if mse is None or len(inputs) != 1 or not layers:
+    if ours is None or len(inputs) != 1 or not layers:
         return None, []
     names: list[str] = []
     linear = False
@@ -265,17 +265,51 @@ def _layered(
         return None, []  # without bias, or frozen
     W, b = ([None, *(block.array for block in blocks[i::2])] for i in (0, 1))
     X, Y = inputs[0].numpy(), target.double().numpy()
+    outputs = blocks[-1].array.size
+    if ours.name == "cross_entropy" and Y.ndim == 1:
+        Y = np.eye(outputs)[Y.astype(np.intp)]
     Y = Y.reshape(len(X), -1)
-    layered = Layered(parameters, Anatomy(W, b, names, X, Y, mse.reduction))
+    if Y.shape[1] != outputs:
+        return None, []
+    layered = Layered(parameters, Anatomy(W, b, names, X, Y, ours))
     return layered, ["W^1 is " + blocks[0].name + ", b^1 is " + blocks[1].name + ", and so on."]
 
 
-def _as_mse(torch: Any, loss: Any) -> MSE | None:
+# PyTorch's losses that are ours: the class, the function, our name, what else must be as it is.
+LOSSES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("MSELoss", "mse_loss", "mse", {}),
+    ("L1Loss", "l1_loss", "mae", {}),
+    ("HuberLoss", "huber_loss", "huber", {}),
+    ("PoissonNLLLoss", "poisson_nll_loss", "poisson", {"log_input": True, "full": False}),
+    (
+        "BCEWithLogitsLoss",
+        "binary_cross_entropy_with_logits",
+        "binary_cross_entropy",
+        {"weight": None, "pos_weight": None},
+    ),
+    (
+        "CrossEntropyLoss",
+        "cross_entropy",
+        "cross_entropy",
+        {"weight": None, "label_smoothing": 0.0, "ignore_index": -100},
+    ),
+)
+
+
+def _as_ours(torch: Any, loss: Any) -> reference.Loss | None:
+    """The loss as one of the reference's, or nothing."""
     if isinstance(loss, (str, MSE)):
-        return checked_squares(loss)
-    if type(loss) is torch.nn.MSELoss and loss.reduction in ("mean", "sum"):
-        return MSE(loss.reduction)
-    return MSE() if loss is torch.nn.functional.mse_loss else None
+        return reference.Loss("mse", (), checked_squares(loss).reduction)
+    for kind, function, name, options in LOSSES:
+        if loss is getattr(torch.nn.functional, function):
+            return reference.Loss(name, reference.DEFAULTS.get(name, ()))
+        if type(loss) is getattr(torch.nn, kind):
+            as_they_are = all(getattr(loss, key) == value for key, value in options.items())
+            if not as_they_are or loss.reduction not in ("mean", "sum"):
+                return None
+            parameters = (float(loss.delta),) if name == "huber" else ()
+            return reference.Loss(name, parameters, loss.reduction)
+    return None
 
 
 def _children(torch: Any, module: Any) -> Iterator[Any]:

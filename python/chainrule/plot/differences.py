@@ -16,6 +16,7 @@ from .. import reference
 from ..arrays import Array
 from ..errors import shown, whole_number
 from ..losses import LossLike, checked_loss
+from ..objective import Objective
 from . import canvas
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ class _Line:
     activations: list[str]
     a: Array  # a^{l-1}
     z: Array  # z^l
-    Y: Array
-    reduction: str
+    objective: Objective
     j: int
     k: int | None
     derivative: float
@@ -65,7 +65,7 @@ class _Line:
             if name in KINKED:
                 on.append(z.real > 0)
             a = reference.ACTIVATIONS[name][0](z)
-        return reference.cost(a, self.Y, self.reduction), on
+        return self.objective.cost(a), [*on, self.objective.sides(a)]
 
 
 def v_curve(
@@ -90,7 +90,8 @@ def v_curve(
         The weight w^l_j,k, numbered from 1 as in the lecture; without k the bias b^l_j.
     path : path, optional
         Where to save the picture, as for `cost`.
-    loss : {"mse"} or MSE
+    loss : str, Loss or callable
+        As for `net.gradient`.
 
     Returns
     -------
@@ -167,9 +168,9 @@ def _line(net: Any, X: Any, Y: Any, l: int, j: int, k: int | None, loss: LossLik
     j = whole_number(j, "j", most=net.n[l])
     if k is not None:
         k = whole_number(k, "k", most=net.n[l - 1])
-    reduction = checked_loss(loss).reduction
+    spec = checked_loss(loss)
     twin = net.copy(dtype="float64")
-    x, y = twin._prepare(X, Y)
+    x, y = twin._prepare(X, Y, spec)
     above = sum(a * b for a, b in zip(net.n[l:], net.n[l + 1 :], strict=False))
     if len(x) * (above + net.n[l - 1]) > MOST_WORK:
         raise ValueError(
@@ -185,8 +186,7 @@ def _line(net: Any, X: Any, Y: Any, l: int, j: int, k: int | None, loss: LossLik
         activations=[layer.activation for layer in net.layers[l - 1 :]],
         a=trace.a[l - 1],
         z=trace.z[l],
-        Y=y,
-        reduction=reduction,
+        objective=Objective(spec, y),
         j=j - 1,
         k=None if k is None else k - 1,
         derivative=float(db[j - 1] if k is None else dW[j - 1, k - 1]),

@@ -28,6 +28,7 @@ def page(
     inputs: Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
     samples: Sequence[str] | None = None,
+    sample_weight: Any = None,
 ) -> str:
     """One step of gradient descent as a self-contained HTML page of at most 1 MB.
 
@@ -44,13 +45,16 @@ def page(
         Both in the user's units.
     learning_rate : float
         Of the step, above 0.
-    loss : {"mse"} or MSE
+    loss : str, Loss or callable
+        As for `net.gradient`.
     title : str
         Heading of the page.
     inputs, outputs : sequence of str, optional
         Names of the columns of X and Y; default x_1, x_2, ... and y_1, y_2, ...
     samples : sequence of str, optional
         Names of the rows; default "sample 1", "sample 2", ...
+    sample_weight : array_like, shape (m,), optional
+        As for `net.gradient`.
 
     Returns
     -------
@@ -73,5 +77,5 @@ def page(
     """
     if not isinstance(title, str):
         raise TypeError(f"title must be a str, got {title!r} ({type(title).__name__})")
-    subject = Subject(net, X, Y, learning_rate, loss, inputs, outputs, samples)
+    subject = Subject(net, X, Y, learning_rate, loss, inputs, outputs, samples, sample_weight)
     return build(subject, title)

@@ -6,11 +6,12 @@ delta (BP1, BP2), b (BP3) and w (BP4) with their step (GD). Called by `page`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from .from_text import from_text
 from .items import Check, Equation, Item
 from .mathml import (
     TIMES,
@@ -95,7 +96,8 @@ class Formulas:
                 for j in shown.units[l]:
                     yield self.z(l, i, j)
                     yield self.a(l, i, j)
-            yield from (self.y(i, j) for j in shown.units[self.subject.L])
+            last = shown.units[self.subject.L]
+            yield from (self.y(i, j) for j in last if j <= self.subject.n_targets)
         yield self.cost()
         for i in shown.samples:
             for l in reversed(columns):
@@ -136,9 +138,11 @@ class Formulas:
         value = float(s.y[i - 1, j - 1])
         symbol, scaling = self.target(j, i), s.net.scaling
         equations = [Equation(line(symbol, exact(value)), "given")]
-        if scaling is not None:
+        if scaling is not None and scaling.scales_targets:
+            column = min(j, s.Y.shape[1]) - 1  # one column may be that of several quantiles
             raw, mean, scale = (
-                float(v) for v in (s.Y[i - 1, j - 1], scaling.y_mean[j - 1], scaling.y_scale[j - 1])
+                float(v)
+                for v in (s.Y[i - 1, column], scaling.y_mean[j - 1], scaling.y_scale[j - 1])
             )
             equations = standardised(symbol, "Y", j, raw, mean, scale)
         note = f"Target {s.outputs[j - 1]}." if s.named else ""
@@ -188,39 +192,67 @@ class Formulas:
                     uses=[f"z-{l}-{i}-{j}"])  # fmt: skip
 
     def cost(self) -> Item:
-        """(MSE): the squared errors of all samples and outputs, divided by D."""
+        """The shares of all samples and outputs, divided by D."""
         s = self.subject
-        L, D = s.L, s.divisor
-        a, y = s.trace.a[L], s.y
-        kept, rest = largest((_float64(a) - _float64(y)) ** 2)
+        L, written, objective = s.L, s.written, s.objective
+        value = float(s.trace.cost)
         a_j = index(mi("a"), mi("j"), self._last(L))
         y_j = index(mi("y"), mi("j"), self._sample_index())
-        left = power(brackets(row(a_j, mo("\u2212"), y_j)), whole(2))
+        symbols = {"A": a_j, "Y": y_j}
+        left = from_text(written.row.symbols, symbols)
+        if objective.weight is not None:
+            left = row(index(mi("w"), mi("i")), left)
         below = mi("j") if self.single else row(mi("i"), mo(","), mi("j"))
-        numbers = []
-        for p in kept:
-            i, j = divmod(p, a.shape[1])
-            difference = row(number(float(a[i, j])), mo("\u2212"), factor(float(y[i, j])))
-            numbers.append(power(brackets(difference), whole(2)))
-        if rest is not None:
-            numbers.append(left_out(a.size - len(kept), "squares", rest))
-        value = float(s.trace.cost)
-        one_over = [] if s.loss.reduction == "sum" else [frac(whole(1), mi("D"))]
-        over = [] if s.loss.reduction == "sum" else [frac(whole(1), whole(D))]
-        equations = [
-            Equation(line(mi("C"), row(*one_over, total(below, left))), "(MSE)"),
-            *([Equation(line(mi("D"), self._divisor()))] if one_over else []),
-            *sum_lines(
-                numbers, row(*over), bracketed=bool(over) and len(numbers) > 1, left=mi("C")
-            ),
-            Equation(line("", exact(value))),
-        ]
+        whole_sum = objective.D == 1
+        one_over = [] if whole_sum else [frac(whole(1), mi("D"))]
+        over = [] if whole_sum else [frac(whole(1), number(objective.D))]
+        if objective.custom:
+            equations, places = [Equation(line(mi("C"), mtext(written.t.loss.formula[4:])))], []
+        else:
+            shares = written.values()
+            kept, rest = largest(shares)
+            places = [divmod(p, shares.shape[1]) for p in kept]
+            numbers = [from_text(written.share_number(i, j)) for i, j in places]
+            if rest is not None:
+                what = "squares" if objective.name == "mse" else "shares"
+                numbers.append(left_out(shares.size - len(kept), what, rest))
+            equations = [
+                Equation(line(mi("C"), row(*one_over, total(below, left))), f"({written.tag})"),
+                *self._said([*written.row.cost.splitlines(), written.divisor]),
+                *sum_lines(
+                    numbers, row(*over), bracketed=bool(over) and len(numbers) > 1, left=mi("C")
+                ),
+            ]
+        equations.append(Equation(line("", exact(value))))
         uses = []
-        for p in kept:
-            i, j = divmod(p, a.shape[1])
-            uses += [f"a-{L}-{i + 1}-{j + 1}", f"y-{i + 1}-{j + 1}"]
+        for i, j in places:
+            uses += self._uses(i + 1, j + 1)
         return Item("cost", "cost", mi("C"), "the cost C", value, equations,
                     [self._reference(value, s.ref_cost)], uses=uses)  # fmt: skip
+
+    def _said(self, lines: Sequence[str]) -> list[Equation]:
+        """Lines of plain text, left = right  comment."""
+        equations = []
+        for text in lines:
+            formula, _, comment = text.partition("  ")
+            left, equals, right = formula.partition(" = ")
+            if equals:
+                equations.append(Equation(line(from_text(left), from_text(right)), comment))
+        return equations
+
+    def _uses(self, i: int, j: int) -> list[str]:
+        """The answers and targets in share j of sample i, from 1."""
+        s = self.subject
+        L, name, n_L = s.L, s.objective.name, s.net.n[-1]
+        if name == "cross_entropy":
+            pairs = [(k, k) for k in range(1, n_L + 1)]
+        elif name == "gaussian_nll":
+            half = n_L // 2
+            k = j if j <= half else j - half
+            return [f"a-{L}-{i}-{k}", f"a-{L}-{i}-{half + k}", f"y-{i}-{k}"]
+        else:
+            pairs = [(j, j)]
+        return [item for k, q in pairs for item in (f"a-{L}-{i}-{k}", f"y-{i}-{q}")]
 
     def delta(self, l: int, i: int, j: int) -> Item:
         """(BP1) for the last layer, (BP2) for the others."""
@@ -232,15 +264,19 @@ class Formulas:
         prime_value = s.derivative(l, i, j)
         uses = [f"z-{l}-{i}-{j}", f"a-{l}-{i}-{j}"]
         if l == s.L:
-            a, y = float(s.trace.a[l][i - 1, j - 1]), float(s.y[i - 1, j - 1])
-            symbols = product(frac(whole(2), mi("D")), brackets(
-                row(self.unit("a", l, j, i), mo("\u2212"), self.target(j, i))), prime)  # fmt: skip
-            if s.loss.reduction == "sum":
-                symbols = symbols.replace(frac(whole(2), mi("D")), whole(2), 1)
-            lead = whole(2) if s.loss.reduction == "sum" else frac(whole(2), whole(s.divisor))
-            residual = brackets(row(number(a), mo("\u2212"), factor(y)))
-            numbers = [Equation(line("", product(lead, residual, factor(prime_value))))]
-            tag, uses = "(BP1)", [f"a-{l}-{i}-{j}", f"y-{i}-{j}", f"z-{l}-{i}-{j}"]
+            written = s.written
+            names = {"A": self.unit("a", l, j, i), "Y": self.target(j, i)}
+            text = written.constant() + written.row.slope.format(a="A", y="Y", j=j)
+            numbers_text = written.slope_number(i - 1, j - 1)
+            if s.objective.D == 1:  # nothing is divided
+                text = text.replace("/D ", " ", 1).removeprefix("1 ")
+                numbers_text = numbers_text.replace("/1 ", " ", 1).removeprefix("1 ")
+            symbols = row(from_text(text, names), mo(TIMES), prime)
+            numbers = [
+                Equation(line("", row(from_text(numbers_text), mo(TIMES), factor(prime_value))))
+            ]
+            more = self._said(written.row.where.format(L=l).replace(f"a^{l}_", "a_").splitlines())
+            tag, uses = "(BP1)", [*self._uses(i, j), f"z-{l}-{i}-{j}"]
         else:
             w, above = s.net.W[l + 1][:, j - 1], s.trace.delta[l + 1][i - 1]
             kept, rest = largest(_float64(w) * _float64(above))
@@ -251,11 +287,12 @@ class Formulas:
             if rest is not None:
                 parts.append(left_out(len(w) - len(kept), "terms", rest))
             numbers = sum_lines(parts, after=row(mo(TIMES), factor(prime_value)), bracketed=True)
-            tag = "(BP2)"
+            tag, more = "(BP2)", []
             for p in kept:
                 uses += [f"w-{l + 1}-{p + 1}-{j}", f"delta-{l + 1}-{i}-{p + 1}"]
         equations = [
             Equation(line(row(symbol, mo("="), slope(z_symbol)), symbols), tag),
+            *more,
             *numbers,
             Equation(line("", exact(value))),
             Equation(
@@ -431,14 +468,6 @@ class Formulas:
 
     def _sample_index(self) -> str:
         return "" if self.single else brackets(mi("i"))
-
-    def _divisor(self) -> str:
-        s = self.subject
-        letters = [mi("m"), index(mi("n"), whole(s.L))]
-        figures = [whole(s.m), whole(s.net.n[-1])]
-        if s.loss.reduction == "half_mean":
-            letters, figures = [whole(2), *letters], [whole(2), *figures]
-        return row(product(*letters), mo("="), product(*figures), mo("="), whole(s.divisor))
 
 
 def _float64(array: Any) -> Any:

@@ -131,7 +131,7 @@ class _Picture:
             inside = _row(x, y + HALF + 15, f"{name('b', l, j)} {brief(bias)}", "small")
             words = f"bias b, layer {l}, unit {j}: {bias!r}"
         out += _link(f"b-{l}-{j}", "", words, _area(left, y + HALF + 2, 18) + inside)
-        if l == s.L:
+        if l == s.L and j <= s.n_targets:
             out += self._target(j, x, top)
         return out + "</g>"
 

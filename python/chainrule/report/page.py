@@ -154,14 +154,14 @@ class _Page:
         if self.s.net.scaling is None:
             return ""
         text = (
-            "This network standardises its inputs and targets: all numbers below, the cost too, "
+            f"This network standardises its {self.s.net.scaling.scaled}: all numbers below, the cost too, "
             "are in standardised units. An input shows how its own came about."
         )
         return f'<p class="hint">{escape(text)}</p>'
 
     def _data(self) -> str:
         s = self.s
-        units, last = s.shown.units[0], s.shown.units[s.L]
+        units, last = s.shown.units[0], self._targets()
         head = [escape(s.inputs[k - 1]) for k in units] + [escape(s.outputs[j - 1]) for j in last]
         rows = []
         for i in s.shown.samples:
@@ -188,28 +188,60 @@ activation f gives a, which goes on to the next layer. The inputs are a<sup>0</s
 """,
         )
 
+    def _targets(self) -> list[int]:
+        """The columns of Y that are shown."""
+        return [j for j in self.s.shown.units[self.s.L] if j <= self.s.n_targets]
+
     def _cost(self) -> str:
         s = self.s
-        last = s.shown.units[s.L]
-        rows = []
-        for i in s.shown.samples:
-            for j in last:
-                residual = float(s.trace.a[s.L][i - 1, j - 1]) - float(s.y[i - 1, j - 1])
-                cells = [self._cell(f"a-{s.L}-{i}-{j}"), self._cell(f"y-{i}-{j}"),
-                         escape(_number(residual)), escape(_number(residual**2))]  # fmt: skip
-                rows.append((escape(f"{s.samples[i - 1]}, {s.outputs[j - 1]}"), cells))
-        head = ["answer a", "target y", "a \u2212 y", "squared"]
         cost = self.items["cost"]
+        if s.objective.name == "mse" and s.objective.weight is None:
+            said = "The squared errors of all samples and outputs, added up and divided by D, make"
+        elif s.objective.custom:
+            said = "A function of all answers and targets gives"
+        else:
+            said = "The shares of all samples and outputs, added up and divided by D, make"
+        head, rows = self._errors()
         return section(
             "cost-section",
             "Cost: how wrong the answer is",
             f"""
-<p>The squared errors of all samples and outputs, added up and divided by D, make the cost C.</p>
+<p>{said} the cost C.</p>
 {lines(cost.equations)}
 {table("The errors", head, rows)}
 <p>C = {self._link("cost")}</p>
 """,
         )
+
+    def _errors(self) -> tuple[list[str], list[tuple[str, list[str]]]]:
+        """The table of answers and targets: its head and its rows."""
+        s = self.s
+        L, name = s.L, s.objective.name
+        one_each = name not in ("cross_entropy", "gaussian_nll") and not s.objective.custom
+        head = ["answer a", "target y"]
+        head += {"cross_entropy": ["softmax p"], "gaussian_nll": ["log-variance s"]}.get(
+            name, ["a \u2212 y"]
+        )
+        if name == "mse":
+            head.append("squared")
+        elif not s.objective.custom and name != "cross_entropy":
+            head.append("share")
+        rows = []
+        for i in s.shown.samples:
+            for j in self._targets():
+                a, y = float(s.trace.a[L][i - 1, j - 1]), float(s.y[i - 1, j - 1])
+                cells = [self._cell(f"a-{L}-{i}-{j}"), self._cell(f"y-{i}-{j}")]
+                if name == "cross_entropy":
+                    cells.append(escape(_number(float(s.written.softmax(i - 1)[j - 1]))))
+                elif name == "gaussian_nll":
+                    cells.append(self._cell(f"a-{L}-{i}-{s.n_targets + j}"))
+                else:
+                    cells.append(escape(_number(a - y)))
+                if one_each or name == "gaussian_nll":
+                    share = float(s.written.values()[i - 1, j - 1])
+                    cells.append(escape(_number(share)))
+                rows.append((escape(f"{s.samples[i - 1]}, {s.outputs[j - 1]}"), cells))
+        return head, rows
 
     def _backward(self) -> str:
         layers = []

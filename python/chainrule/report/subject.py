@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .. import reference
 from ..errors import shown
 from ..explanation import Explanation
+from ..loss_wording import Written
 from ..losses import LossLike, checked_loss
 from ..network import Network
 from ..optimizers import SGD
@@ -74,7 +75,8 @@ class Subject:
         In the user's units; arguments as for `Network.trace`.
     learning_rate : float
         Of the step.
-    loss : {"mse"} or MSE
+    loss, sample_weight
+        As for `net.gradient`.
     inputs, outputs : sequence of str, optional
         Names of the columns of X and Y; default x_1, x_2, ... and y_1, ...
     samples : sequence of str, optional
@@ -98,6 +100,7 @@ class Subject:
         inputs: Sequence[str] | None = None,
         outputs: Sequence[str] | None = None,
         samples: Sequence[str] | None = None,
+        sample_weight: Any = None,
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"net must be a Network, got {shown(net)} ({type(net).__name__})")
@@ -105,31 +108,43 @@ class Subject:
         self.loss = checked_loss(loss)
         sgd = SGD(learning_rate)
         self.learning_rate = float(learning_rate)
-        X, Y = _rows(X, net.n[0]), _rows(Y, net.n[-1])
-        gradient = net.gradient(X, Y, loss=self.loss)  # raises what trace would keep to itself
-        self.trace = net.trace(X, Y, loss=self.loss)
+        X, Y = _rows(X, net.n[0]), _rows(Y, self.loss.n_targets(net.n[-1]))
+        # raises what trace would keep to itself
+        gradient = net.gradient(X, Y, self.loss, sample_weight)
+        self.trace = net.trace(X, Y, self.loss, sample_weight)
+        self.written = Written(self.trace)
+        self.objective = self.written.objective
         self.X, self.Y = np.asarray(X, np.float64), np.asarray(Y, np.float64)
         self.Y = self.Y.reshape(len(self.X), -1)
         self.y = np.asarray(self.trace.Y)
         self.squared_norm = float(np.sum(np.square(gradient.theta, dtype=np.float64)))
         self.inputs = _names(inputs, "inputs", net.n[0], "x_{}")
-        self.outputs = _names(outputs, "outputs", net.n[-1], "y_{}")
+        self.outputs = _names(outputs, "outputs", self.n_targets, "y_{}")
+        self.outputs += [f"log-variance of {name}" for name in self.outputs][
+            : net.n[-1] - self.n_targets
+        ]
         self.samples = _names(samples, "samples", self.m, "sample {}")
         self.named = inputs is not None
 
         self.after = net.copy()
-        Trainer(self.after, sgd, loss=self.loss).step(X, Y)
-        self.cost_after = self.after.cost(X, Y, loss=self.loss)
+        Trainer(self.after, sgd, loss=self.loss).step(X, Y, sample_weight)
+        self.cost_after = self.after.cost(X, Y, self.loss, sample_weight)
 
         # the same in float64, by the reference
         self._W, self._b = _layers(net.W), _layers(net.b)
         self.activations = tuple(layer.activation for layer in net.layers)
         self._a0 = np.array(self.trace.a[0], np.float64)
-        self._y64 = np.array(self.y, np.float64)
         self.ref_z, self.ref_a = reference.forward(self._W, self._b, self.activations, self._a0)
-        self.ref_cost = float(reference.cost(self.ref_a[-1], self._y64, self.loss.reduction))
+        objective = self.objective
+        self.ref_cost = float(objective.cost(self.ref_a[-1]))
         self.ref_delta, self.ref_dW, self.ref_db = reference.backward(
-            self._W, self.activations, self.ref_z, self.ref_a, self._y64, self.loss.reduction
+            self._W,
+            self.activations,
+            self.ref_z,
+            self.ref_a,
+            objective.Y,
+            objective.loss,
+            objective.weight,
         )
         self.show(MOST_NUMBERS)
         self._explained: dict[tuple[int, ...], Explanation] = {}
@@ -150,9 +165,9 @@ class Subject:
         return self.net.L
 
     @property
-    def divisor(self) -> int:
-        """D of C = sum (a^L - Y)^2 / D."""
-        return int(self.loss.divisor(self.m, self.net.n[-1]))
+    def n_targets(self) -> int:
+        """Columns of Y."""
+        return int(self.y.shape[1])
 
     @property
     def whole(self) -> bool:
@@ -172,7 +187,7 @@ class Subject:
 
     def _cost(self, W: Layers, b: Layers) -> float:
         a = reference.forward(W, b, self.activations, self._a0)[1][-1]
-        return float(reference.cost(a, self._y64, self.loss.reduction))
+        return float(self.objective.cost(a))
 
     def derivative(self, l: int, i: int, j: int) -> float:
         """f'(z^l_j) of sample i, in float64."""
@@ -200,9 +215,10 @@ class Subject:
             a = reference.ACTIVATIONS[name][0](z)
             if name in {"relu", "leaky_relu"}:
                 signs.append((z > 0).tobytes())
-        rest = np.delete(self.ref_a[-1], i - 1, axis=0), np.delete(self._y64, i - 1, axis=0)
-        squares = np.sum((rest[0] - rest[1]) ** 2) + np.sum((a - self._y64[i - 1]) ** 2)
-        return float(squares / self.divisor), signs
+        moved = self.ref_a[-1].copy()
+        moved[i - 1] = a
+        signs.append(self.objective.sides(moved).tobytes())
+        return float(self.objective.cost(moved)), signs
 
     @cached_property
     def largest(self) -> list[tuple[tuple[int, ...], float]]:

@@ -1,6 +1,6 @@
 """Does this build compute right on this machine? `run` proves it on random networks.
 
-Each of the four equations, forward, cost and update by themselves; the gradient against the
+Each of the four equations, forward, every loss and update by themselves; the gradient against the
 reference, the complex step and central differences; the same bits on every way, number of threads
 and instruction set; planted mistakes. Called by `chainrule selftest` and the tests.
 """
@@ -19,6 +19,7 @@ from . import gradients, ways
 from .cases import cases
 from .elementary import check_elementary
 from .ledger import CLAIMS, Finding, Ledger, SelfTest
+from .losses import check_losses
 from .planted import check_mistakes
 from .rules import check_rules
 
@@ -54,6 +55,8 @@ def run(seed: int = 0, threads: Sequence[int] = THREADS) -> SelfTest:
         for isa in isas:
             set_isa(isa)
             check_elementary(isa, ledger)
+            with ledger.finite(f"{isa}, losses"):
+                check_losses(seed, isa, ledger)
             with ledger.finite(f"{isa}, gradients"):
                 gradients.check_gradients(seed, isa, ledger)
             with ledger.finite(f"{isa}, update rules"):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..layers import ACTIVATIONS, Dense
-from ..losses import MSE, REDUCTIONS
+from ..losses import LOSSES, REDUCTIONS, Huber, Loss, Quantile
 from ..network import Network
 
 Array = NDArray[Any]
@@ -19,12 +19,13 @@ WIDTHS = (1, 2, 3, 5, 7, 13, 17, 33, 41)  # none but 1 and 2 is a whole number o
 ROWS = (1, 7, 33, 129, 1100)  # part of a vector, of a block of 128, some blocks, some spans
 DTYPES = ("float64", "float32")
 LEAST_RATE = 2.0**-40
+NAMES = tuple(LOSSES)
 SMALL = 40  # how many small random networks
 
 
 @dataclass(frozen=True)
 class Case:
-    """One network and its samples. `n` = (n_0, ..., n_L); the reduction is that of `MSE`."""
+    """One network and its samples, n = (n_0, ..., n_L), with a loss and maybe sample weights."""
 
     name: str
     n: tuple[int, ...]
@@ -33,17 +34,29 @@ class Case:
     reduction: str
     dtype: str
     seed: int
+    loss_name: str = "mse"
+    weighted: bool = False
 
     def __str__(self) -> str:
         widths = "-".join(map(str, self.n))
         return (
             f"{self.name}: {widths} {' '.join(self.activations)}, {self.m} rows, "
-            f"{self.reduction}, {self.dtype}"
+            f"{self.reduction}, {self.dtype}{self._objective}"
         )
 
     @property
-    def loss(self) -> MSE:
-        return MSE(self.reduction)
+    def _objective(self) -> str:
+        name = "" if self.loss_name == "mse" else f", {self.loss_name}"
+        return f"{name}, weighted" if self.weighted else name
+
+    @property
+    def loss(self) -> Loss:
+        name, n_L = self.loss_name, self.n[-1]
+        if name == "quantile":  # a number for each output
+            return Quantile(tuple((j + 1) / (n_L + 1) for j in range(n_L)), self.reduction)
+        if name == "huber":
+            return Huber(0.5, self.reduction)
+        return replace(LOSSES[name], reduction=self.reduction)
 
     @property
     def n_parameters(self) -> int:
@@ -68,8 +81,32 @@ class Case:
 
     def data(self) -> tuple[Array, Array]:
         rng = np.random.default_rng([self.seed, 1])
-        X, Y = rng.normal(size=(self.m, self.n[0])), rng.normal(size=(self.m, self.n[-1]))
-        return X.astype(self.dtype), Y.astype(self.dtype)
+        X = rng.normal(size=(self.m, self.n[0]))
+        return X.astype(self.dtype), targets(self.loss, self.m, self.n[-1], rng).astype(self.dtype)
+
+    @property
+    def weights(self) -> Array | None:
+        """Weights of the samples, some of them 0."""
+        if not self.weighted:
+            return None
+        rng = np.random.default_rng([self.seed, 2])
+        w = rng.integers(0, 4, self.m) * rng.uniform(0.5, 1, self.m)
+        w[0] = 1.0
+        return np.asarray(w.astype(self.dtype))
+
+
+def targets(loss: Loss, m: int, n_L: int, rng: np.random.Generator) -> Array:
+    """Random targets that the loss takes, as the core takes them."""
+    if loss.name == "cross_entropy":  # half of them one class, half probabilities
+        Y = np.eye(n_L)[rng.integers(0, n_L, m)]
+        soft = rng.dirichlet(np.ones(n_L), m).astype(np.float32)
+        Y[::2] = soft[::2] / soft[::2].sum(axis=1, keepdims=True)
+        return np.asarray(Y)
+    if loss.name == "binary_cross_entropy":
+        return np.asarray(np.round(rng.uniform(size=(m, n_L)) * 8) / 8)
+    if loss.name == "poisson":
+        return rng.poisson(2.0, (m, n_L)).astype(np.float64)
+    return rng.normal(size=(m, loss.n_targets(n_L)))
 
 
 def cases(seed: int) -> Iterator[Case]:
@@ -85,13 +122,28 @@ def cases(seed: int) -> Iterator[Case]:
         if k % 8 == 5:
             widths[-1] = 1
         m = ROWS[k % len(ROWS)]
+        loss = NAMES[k // 2 % len(NAMES)] if k % 2 else "mse"
+        weighted = k % 4 == 1
+        if loss in ("cross_entropy", "gaussian_nll"):
+            widths[-1] += widths[-1] % 2  # no single output, and pairs
+        # exp of a large output is infinite: the outputs stay small
+        if loss == "poisson":
+            chosen[-1] = "tanh"
+        reduction = REDUCTIONS[k % len(REDUCTIONS)]
+        if reduction == "half_mean" and loss != "mse":
+            reduction = "mean"
         for dtype in DTYPES:
-            yield Case(
-                f"network {k}", tuple(widths), tuple(chosen), m, REDUCTIONS[k % 3], dtype, seed + k
-            )
+            n, names = tuple(widths), tuple(chosen)
+            yield Case(f"network {k}", n, names, m, reduction, dtype, seed + k, loss, weighted)
     for name, n, names, m, dtypes in LARGE:
         for dtype in dtypes:
             yield Case(name, n, names, m, "mean", dtype, seed)
+    for name, (where, n, names, m, dtypes) in zip(NAMES[1:], LARGE, strict=False):
+        if m < 1000:  # the other ways with other losses
+            even = (*n[:-1], n[-1] + n[-1] % 2)
+            last = "tanh" if name == "poisson" else "identity"
+            f = (*names[:-1], last)
+            yield Case(f"{where}, {name}", even, f, m, "mean", dtypes[0], seed, name, True)
 
 
 # Name, widths, activations, rows, dtypes.

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import reference
+from ..evidence import objective_of
+from ..objective import JUMP
 from ..trace import Trace
 from .ledger import Ledger
 
@@ -39,14 +41,13 @@ def check_equations(trace: Trace, dtype: str, where: str, ledger: Ledger) -> Non
 
 def _sides(t: Trace) -> Iterator[tuple[str, int, Any, Any, Any, int]]:
     """Claim, layer, the core's side, NumPy's side, the size of the terms, their number."""
-    m, n_L = t.Y.shape
+    m, n_L = len(t.Y), t.n[-1]
     L = len(t.activations)
     a = [np.asarray(part, np.float64) for part in t.a]
     z, delta, W, b = (
         [np.zeros(0), *(np.asarray(part, np.float64) for part in parts)]
         for parts in (t.z, t.delta, t.W, t.b)
     )
-    Y = np.asarray(t.Y, np.float64)
     # Of large traces some rows, where rows do not meet each other.
     some = slice(None, None, 1 + m * max(part.shape[1] for part in a) // MOST)
     for l in range(1, L + 1):
@@ -58,21 +59,23 @@ def _sides(t: Trace) -> Iterator[tuple[str, int, Any, Any, Any, int]]:
         size = np.abs(a[l][some]) + (np.abs(here) if name in ("gelu", "silu") else 0)
         yield "A", l, a[l][some], f(here), size, 1
 
-    squares = (a[L] - Y) ** 2
-    D = t.loss.divisor(m, n_L)
-    yield "MSE", 0, t.cost, squares.sum() / D, squares.sum() / D, m * n_L
+    objective = objective_of(t)
+    claim = "MSE" if objective.name == "mse" else "losses"
+    yield claim, 0, t.cost, objective.cost(a[L]), objective.size(a[L]), m * n_L
+    dC_da, terms = objective.slope(a[L])[some], objective.terms(a[L])[some]
 
+    # Equal terms are all rounded to the same side: then errors add up as the terms do.
+    many = m if objective.name not in JUMP else (m // 4) ** 2
     for l in range(L, 0, -1):
         _, df = reference.ACTIVATIONS[t.activations[l - 1]]
         slope = df(z[l][some])
         steep = np.maximum(1, np.abs(slope))  # f' is known to an ulp of 1: as 1 - a^2, a (1 - a)
         if l == L:
-            e, size = (a[L] - Y)[some], (np.abs(a[L]) + np.abs(Y))[some]
-            yield "BP1", l, delta[l][some], 2 / D * e * slope, 2 / D * size * steep, 1
+            yield "BP1", l, delta[l][some], dC_da * slope, terms * steep, 1
         else:
             w, above = W[l + 1], delta[l + 1][some]
             size = np.abs(above) @ np.abs(w)
             yield "BP2", l, delta[l][some], (above @ w) * slope, size * steep, len(w)
         d, sizes = delta[l], np.abs(delta[l])
-        yield "BP3", l, t.db[l], d.sum(axis=0), sizes.sum(axis=0), m
-        yield "BP4", l, t.dW[l], d.T @ a[l - 1], sizes.T @ np.abs(a[l - 1]), m
+        yield "BP3", l, t.db[l], d.sum(axis=0), sizes.sum(axis=0), many
+        yield "BP4", l, t.dW[l], d.T @ a[l - 1], sizes.T @ np.abs(a[l - 1]), many

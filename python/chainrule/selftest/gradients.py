@@ -17,7 +17,7 @@ from ..layers import ACTIVATIONS
 from ..losses import REDUCTIONS
 from ..optimizers import SGD
 from ..runtime import set_num_threads
-from .cases import Case
+from .cases import NAMES, Case
 from .ledger import Ledger
 
 Array = NDArray[Any]
@@ -34,8 +34,14 @@ def check_gradients(seed: int, isa: str, ledger: Ledger) -> None:
         last = ACTIVATIONS[(k + 3) % len(ACTIVATIONS)] if k % 2 else "identity"
         for dtype in ("float64", "float32"):
             n, names = (3, 4, 3, 2)[: 4 - k % 2], (name, name, last)[k % 2 :]
-            m, reduction = (1, 7, 9)[k % 3], REDUCTIONS[k % 3]
+            m, reduction = (1, 7, 9)[k % 3], REDUCTIONS[k % len(REDUCTIONS)]
             case = Case(f"check {k}", n, names, m, reduction, dtype, seed + k)
+            _check_gradient(case, f"{isa}, 1 thread, {case}", ledger)
+    for k, name in enumerate(NAMES):
+        reduction = ("mean", "sum", "mean_rows")[k % 3]
+        for dtype in ("float64", "float32"):
+            n, names = (3, 4, 4), ("tanh", "identity")
+            case = Case(f"check of {name}", n, names, 7, reduction, dtype, seed, name, k % 2 == 0)
             _check_gradient(case, f"{isa}, 1 thread, {case}", ledger)
 
 
@@ -47,19 +53,22 @@ def _check_gradient(case: Case, where: str, ledger: Ledger) -> None:
     X, Y = case.data()
     twin = net.copy(dtype="float64")
     theta = NetworkParameters(twin, case.loss)
-    compared = compare(theta, net, X, Y)
+    w = case.weights
+    compared = compare(theta, net, X, Y, w)
     eps = float(np.finfo(case.dtype).eps)
     largest = float(np.abs(compared.true).max()) or 1.0
     far, ratio = np.abs(compared.got - compared.true) / largest, compared.ratio()
     at = int(np.argmax(np.where(np.isnan(ratio), np.inf, ratio)))
     allowed = max(far[at] / ratio[at], eps) if ratio[at] > 0 else eps
     ledger.enter("reference", far[at], allowed, where)
-    report = check_network(net, X, Y, case.loss, max_parameters=20_000, seed=0)
+    report = check_network(net, X, Y, case.loss, w, max_parameters=20_000, seed=0)
     error = report.max_error if report.passed else max(report.max_error, np.inf)
     ledger.enter("differences", error, RTOL, where)
     if case.dtype == "float64" and not set(KINKED) & set(case.activations):
         W, b, names = theta.W, theta.b, theta.activations
-        dW, db = reference.complex_step_gradient(W, b, names, X, Y, reduction=case.reduction)
+        dW, db = reference.complex_step_gradient(
+            W, b, names, X, Y, loss=case.loss, weight=None if w is None else w.astype(np.float64)
+        )
         right = theta.row(dW, db)
         error = float(np.abs(compared.got - right).max() / np.abs(right).max())
         ledger.enter("complex step", error, COMPLEX_STEP, where)
@@ -74,20 +83,28 @@ TRAININGS: tuple[tuple[tuple[int, ...], tuple[str, ...], int, int, int, float, b
 )
 
 
+OBJECTIVES = (("mse", False), ("huber", True), ("mse", True), ("log_cosh", False))
+
+
 def check_training(seed: int, isa: str, threads: tuple[int, ...], ledger: Ledger) -> None:
     """Enter the distance between a training by the core and by the reference."""
     for number, (n, names, m, batch, epochs, mu, shuffle) in enumerate(TRAININGS):
         for dtype in ("float64", "float32"):
-            case = Case(f"training {number}", n, names, m, REDUCTIONS[number % 3], dtype, seed)
+            loss, weighted = OBJECTIVES[number]
+            reduction = REDUCTIONS[number % 2]
+            what = f"training {number}"
+            case = Case(what, n, names, m, reduction, dtype, seed, loss, weighted)
+            w = case.weights
             net = case.network()
             X, Y = case.data()
             W, b = (reference_lists(x) for x in (net.W, net.b))
             wide = X.astype(np.float64), Y.astype(np.float64)
-            start = net.gradient(X, Y, case.loss).theta
+            wide_w = None if w is None else w.astype(np.float64)
+            start = net.gradient(X, Y, case.loss, w).theta
             rate = case.rate(0.02, start)
             order = _order(seed, m) if shuffle else None
             costs = reference.fit(
-                W, b, names, *wide, epochs, batch, rate, mu, order, case.reduction
+                W, b, names, *wide, epochs, batch, rate, mu, order, case.loss, wide_w
             )
             right = np.concatenate([p.ravel() for l in range(1, len(n)) for p in (W[l].T, b[l])])
             first = None
@@ -96,7 +113,15 @@ def check_training(seed: int, isa: str, threads: tuple[int, ...], ledger: Ledger
                 where = f"{isa}, {count} thread{'' if count == 1 else 's'}, {case}"
                 twin = net.copy()
                 history = twin.fit(
-                    X, Y, epochs, batch, SGD(rate, momentum=mu), case.loss, shuffle, seed
+                    X,
+                    Y,
+                    epochs,
+                    batch,
+                    SGD(rate, momentum=mu),
+                    case.loss,
+                    shuffle,
+                    seed,
+                    sample_weight=w,
                 )
                 if first is not None:
                     ledger.same_bits("threads", twin.theta, first, f"{where}: theta")

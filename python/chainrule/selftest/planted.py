@@ -29,8 +29,10 @@ class Planted:
     def copy(self, dtype: Any = None) -> Planted:
         return Planted(self.net.copy(dtype), self.dW, self.db)
 
-    def gradient(self, X: Any, Y: Any, loss: LossLike = "mse") -> SimpleNamespace:
-        cost = self.net.gradient(X, Y, loss).cost
+    def gradient(
+        self, X: Any, Y: Any, loss: LossLike = "mse", sample_weight: Any = None
+    ) -> SimpleNamespace:
+        cost = self.net.gradient(X, Y, loss, sample_weight).cost
         return SimpleNamespace(cost=cost, dW=self.dW, db=self.db)
 
 

@@ -41,7 +41,7 @@ def check_case(case: Case, isas: tuple[str, ...], threads: tuple[int, ...], ledg
     first: Seen | None = None  # on an instruction set with fused multiply-add
     for isa in isas:
         set_isa(isa)
-        trace = net.trace(X, Y, case.loss)
+        trace = net.trace(X, Y, case.loss, case.weights)
         traced = _bits_of(trace)
         before: Seen | None = None  # on the first number of threads
         for count in counts:
@@ -95,27 +95,28 @@ def _compare(claim: str, one: Seen, other: Seen, ledger: Ledger) -> bool:
 
 def _run(net: Network, X: Array, Y: Array, case: Case) -> dict[str, Array]:
     """What gradient, cost, prediction and two steps give."""
-    gradient = net.gradient(X, Y, case.loss)
+    objective = case.loss, case.weights
+    gradient = net.gradient(X, Y, *objective)
     twin = net.copy()
     rate = case.rate(0.125, gradient.theta)
     trainer = Trainer(twin, SGD(rate, momentum=MOMENTUM), case.loss)
     bits = {
         "gradient": gradient.theta,
         "cost": np.array(gradient.cost),
-        "cost pass": np.array(net.cost(X, Y, case.loss)),
+        "cost pass": np.array(net.cost(X, Y, *objective)),
         "output": net.predict(X),
         "rate": np.array(rate),
         "theta 0": twin.theta.copy(),
     }
     for step in (1, 2):
         if step > 1:
-            gradient = twin.gradient(X, Y, case.loss)
+            gradient = twin.gradient(X, Y, *objective)
         bits[f"gradient {step}"] = gradient.theta
-        bits[f"cost {step}"] = np.array(trainer.step(X, Y))
+        bits[f"cost {step}"] = np.array(trainer.step(X, Y, case.weights))
         bits[f"theta {step}"] = twin.theta.copy()
         bits[f"velocity {step}"] = trainer.velocity.copy()
     plain = net.copy()
-    Trainer(plain, SGD(rate), case.loss).step(X, Y)
+    Trainer(plain, SGD(rate), case.loss).step(X, Y, case.weights)
     bits["theta plain"] = plain.theta.copy()
     return bits
 

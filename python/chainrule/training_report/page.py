@@ -76,7 +76,7 @@ class Page:
             "Activations": layers,
             "Parameters": f"{net.n_parameters:,}",
             "Arithmetic": net.dtype,
-            "Standardised": "no" if net.scaling is None else "inputs and targets",
+            "Standardised": "no" if net.scaling is None else net.scaling.scaled,
             "Training rows": f"{len(self.found.train):,}",
             "Validation rows": "none" if self.found.val is None else f"{len(self.found.val):,}",
             **self.facts,
