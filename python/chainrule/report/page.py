@@ -151,11 +151,12 @@ class _Page:
         return f'<p class="hint" id="shortened">{escape(" ".join(parts))}</p>'
 
     def _scaled(self) -> str:
-        if self.s.net.scaling is None:
+        scaling = self.s.net.scaling
+        if scaling is None:
             return ""
         text = (
-            f"This network standardises its {self.s.net.scaling.scaled}: all numbers below, the cost too, "
-            "are in standardised units. An input shows how its own came about."
+            f"This network standardises its {scaling.scaled}: all numbers below, the cost too, are in "
+            "standardised units. An input shows how its own came about."
         )
         return f'<p class="hint">{escape(text)}</p>'
 
