@@ -155,8 +155,8 @@ class _Page:
         if scaling is None:
             return ""
         text = (
-            f"This network standardises its {scaling.scaled}: all numbers below, the cost too, are in "
-            "standardised units. An input shows how its own came about."
+            f"This network standardises its {scaling.scaled}: all numbers below, the cost too, are "
+            "in standardised units. An input shows how its own came about."
         )
         return f'<p class="hint">{escape(text)}</p>'
 
