@@ -14,6 +14,7 @@ import pytest
 import chainrule as cr
 from chainrule import _core, cli, reference, selftest
 from chainrule.errors import DivergedError
+from chainrule.losses import LOSSES
 from chainrule.selftest.ledger import CLAIMS, Ledger
 from chainrule.trace import Numbered
 
@@ -97,7 +98,10 @@ def test_the_cases_are_those_that_the_core_has_ways_for():
     assert {f for case in cases for f in case.activations} == set(reference.ACTIVATIONS)
     assert {1, 7, 33, 129, 1100} <= {case.m for case in cases}
     assert {case.dtype for case in cases} == {"float32", "float64"}
-    assert {case.reduction for case in cases} == {"mean", "sum", "half_mean"}
+    assert {case.reduction for case in cases} == {"mean", "sum", "half_mean", "mean_rows"}
+    assert {case.loss_name for case in cases} == set(LOSSES)
+    assert {case.loss_name for case in cases if case.weighted} >= set(LOSSES) - {"mse"}
+    assert {case.weighted for case in cases} == {True, False}
     assert any(case.n[0] == 1 for case in cases)
     assert any(case.n[-1] == 1 for case in cases)
     size = {"float32": 4, "float64": 8}
@@ -156,8 +160,8 @@ def spoil_trace(symbol, layer):
     """One number of one symbol in each trace is wrong."""
     right = cr.Network.trace
 
-    def trace(self, X, Y, loss="mse"):
-        t = right(self, X, Y, loss)
+    def trace(self, X, Y, loss="mse", w=None):
+        t = right(self, X, Y, loss, w)
         first = 0 if symbol == "a" else 1
         arrays = list(getattr(t, symbol))
         at = (layer if layer > 0 else len(arrays) - 1 + first) - first
@@ -172,8 +176,8 @@ def spoil_cost_of_trace():
     return (
         cr.Network,
         "trace",
-        lambda self, X, Y, loss: dataclasses.replace(
-            right(self, X, Y, loss), cost=1.001 * right(self, X, Y, loss).cost
+        lambda self, *args: dataclasses.replace(
+            right(self, *args), cost=1.001 * right(self, *args).cost
         ),
     )
 
@@ -181,8 +185,8 @@ def spoil_cost_of_trace():
 def spoil_gradient(when=lambda: True, by=1e-3):
     right = cr.Network.gradient
 
-    def gradient(self, X, Y, loss="mse"):
-        g = right(self, X, Y, loss)
+    def gradient(self, X, Y, loss="mse", w=None):
+        g = right(self, X, Y, loss, w)
         if when():
             g.theta[-1] += by * (1 + abs(g.theta[-1]))
         return g
@@ -193,8 +197,8 @@ def spoil_gradient(when=lambda: True, by=1e-3):
 def spoil_step():
     right = cr.Trainer.step
 
-    def step(self, X, Y):
-        cost = right(self, X, Y)
+    def step(self, X, Y, w=None):
+        cost = right(self, X, Y, w)
         self.net.theta = changed(self.net.theta)
         return cost
 
@@ -216,7 +220,7 @@ def spoil_function(owner, name, change):
 
 
 def overflow():
-    def gradient(self, X, Y, loss="mse"):
+    def gradient(self, X, Y, loss="mse", w=None):
         raise DivergedError("the cost is not finite (inf)")
 
     return cr.Network, "gradient", gradient
@@ -259,6 +263,9 @@ PLANTED = [
     ("Z", lambda: spoil_trace("z", -1)),
     ("A", lambda: spoil_trace("a", -1)),
     ("MSE", spoil_cost_of_trace),
+    ("losses", spoil_cost_of_trace),
+    ("slopes", spoil_cost_of_trace),
+    ("slopes", lambda: spoil_trace("delta", -1)),
     ("BP1", lambda: spoil_trace("delta", -1)),
     ("BP2", lambda: spoil_trace("delta", 1)),
     ("BP3", lambda: spoil_trace("db", 1)),

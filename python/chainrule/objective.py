@@ -108,11 +108,12 @@ class Objective:
 
     def terms(self, a: Array) -> Array:
         """The sizes of what each dC/da is the difference of (m, n_L): of a - y, |a| + |y|."""
+        sizes = self.sizes(a)[1]
         if self.name not in OF_ERRORS:
-            return self.sizes(a)[1]
+            return sizes
         e = np.abs(a) + np.abs(self.Y)
         there = np.abs(reference.slopes(e, np.zeros_like(e), self.loss))
-        return np.asarray(np.fmax(abs(self.scale) * there, np.abs(self.slope(a))))
+        return np.asarray(np.fmax(abs(self.scale) * there, sizes))
 
     def size(self, a: Array) -> float:
         """The sum of the absolute terms that add up to C."""
@@ -177,6 +178,11 @@ def _plain(a: Array, Y: Array, loss: Any) -> tuple[Array, Array]:
     return np.abs(reference.values(a, Y, loss)), np.abs(reference.slopes(a, Y, loss))
 
 
+def _of_pinball(a: Array, Y: Array, loss: Any) -> tuple[Array, Array]:
+    above = np.where(a > Y, 1.0, np.array(loss.parameters))  # 1 - q is a difference
+    return above * np.abs(a - Y), above
+
+
 def _of_poisson(a: Array, Y: Array, loss: Any) -> tuple[Array, Array]:
     rate = np.exp(a)
     return 2 * rate + np.abs(Y * a), 2 * rate + Y
@@ -212,6 +218,7 @@ def _of_gaussian(a: Array, Y: Array, loss: Any) -> tuple[Array, Array]:
 
 SIZES: dict[str, Sizes] = {
     "log_cosh": _of_log_cosh,
+    "quantile": _of_pinball,
     "poisson": _of_poisson,
     "binary_cross_entropy": _of_logits,
     "cross_entropy": _of_softmax,

@@ -41,7 +41,7 @@ def check_losses(seed: int, isa: str, ledger: Ledger) -> None:
                     X = length * rng.normal(size=(m, n_L))
                     if loss.name == "poisson":
                         X = np.clip(X, -length, FAR)
-                    X[0, 0] = 0
+                    X[0] = 0  # no output is the largest
                     X = X.astype(dtype)
                     Y = targets(loss, m, n_L, rng)
                     if loss.scales_targets:  # of errors: they are as large as the outputs
