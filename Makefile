@@ -12,7 +12,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(wildcard cpp/*.hpp cpp/*.cpp cpp/kern
            benchmarks/chainrule_bench.cpp $(shell find python -type f -not -name '*.pyc')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help build demo docs test test-python test-cpp lint format bench compare figures exhaustive mutants soak asan clean
+.PHONY: help build demo docs test test-python test-cpp lint format bench compare compare-fit examples figures exhaustive mutants soak asan clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -67,6 +67,16 @@ bench: $(BUILT)  ## the C++ core under the roof that this machine has
 
 compare: $(VENV)/.test  ## a step and a prediction beside the peers that are installed there
 	$(BIN)/python benchmarks/compare
+
+compare-fit: $(VENV)/.test  ## fit, partial_fit and predict beside scikit-learn's MLPs
+	$(BIN)/python benchmarks/sklearn_fit.py
+
+examples: $(VENV)/.test  ## run the scripts of examples/; their pictures go to build/examples
+	@mkdir -p build/examples
+	@for script in examples/*.py; do \
+	  echo "== $$script"; \
+	  $(BIN)/python $$script --plot build/examples/$$(basename $$script .py).png || exit 1; \
+	done
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.test
 	$(BIN)/python -m pip install --quiet ".[bench]"
