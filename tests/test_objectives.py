@@ -195,6 +195,14 @@ def test_poisson_and_gaussian_far_out():
         assert np.isfinite(pair.gradient([[1.0]], [0.0], loss="gaussian_nll").theta).all()
 
 
+def test_gaussian_without_a_least_variance():
+    pair = cr.Network([cr.Dense(2)], n_inputs=1, dtype="float64")
+    pair.theta = [0, 0, 0, -1e4]
+    g = pair.gradient([[1.0]], [0.0], loss=cr.GaussianNLL(0))
+    assert g.cost == -5e3
+    np.testing.assert_array_equal(g.db[1], [0, 0.5])
+
+
 def test_small_differences_keep_their_digits():
     """Where a naive formula cancels: log cosh near 0, entropies of what is known already."""
     net = cr.Network([cr.Dense(1)], n_inputs=1, dtype="float64")

@@ -203,7 +203,9 @@ struct LossLanes<T, Loss::gaussian_nll> {
       const Vec<T> p = broadcast(parameters[j]);
       const Vec<T> e = view.get(a, j) - view.get(y, j), s = view.get(a, half + j), t = s - p;
       const Vec<T> log_v = select<T>(t > T(0), s, p) + log1p<T>(exp<T>(-abs<T>(t)));
-      const Vec<T> inverse = exp<T>(-log_v), scaled = e * inverse;
+      // 1 / v is kept finite: 0 times infinity would be NaN where the mean is right.
+      const Vec<T> inverse = at_most<T>(exp<T>(-log_v), Constants<T>::largest);
+      const Vec<T> scaled = e * inverse;
       sums.add(fma<T>(e, scaled, log_v), broadcast(T(0.5)));
       if (delta == nullptr) continue;
       view.put(delta, j, scaled * scale);
