@@ -189,10 +189,9 @@ MUTANTS = (
            "select<T>(e < zero, of_most, fma<T>(S, e * inverse, -target))",
            "fma<T>(S, abs<T>(e) * inverse, -target)"),
     Mutant("kernels/loss.inl", "gaussian_nll: the log of the variance is cut at log eps",
-           "select<T>(t > T(0), s, p) + log1p<T>(exp<T>(-abs<T>(t)))",
-           "select<T>(t > T(0), s, p)"),
+           "larger + log1p<T>(r)", "larger"),
     Mutant("kernels/loss.inl", "gaussian_nll: s has no share of exp(s) in the variance",
-           "* T(0.5) * sigmoid<T>(t)", "* T(0.5)"),
+           "* T(0.5) * dv", "* T(0.5)"),
     Mutant("kernels/loss.inl", "samples as columns: the weights are left out of the slopes",
            "if (in.weight != nullptr) scale *= load_part(in.weight + i, left);\n"
            "    Sums<T> sums;\n    LossLanes<T, L>::run(Columns",

@@ -220,6 +220,7 @@ def train_in_child(queue: multiprocessing.Queue[str]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # of JAX, where a test loaded it
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_child_process_trains_too(method: str) -> None:
     cr.set_num_threads(2)

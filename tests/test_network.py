@@ -56,7 +56,7 @@ def test_public_names():
         *("Cosine", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"),
         *("EarlyStopping", "Encoder", "Target"),
         *("__version__", "get_num_threads"),
-        *("calculus", "gradcheck", "info", "load", "plot", "reference", "set_isa"),
+        *("calculus", "gradcheck", "info", "load", "metrics", "plot", "reference", "set_isa"),
         "set_num_threads",
     }
     assert set(cr.__all__) == names

@@ -60,7 +60,7 @@ def mp_activation(name, z):
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_gradient_against_mpmath(activation, reduction):
     neuron, (X, y) = unit(activation), data()
-    D = {"mean": 6, "sum": 1, "half_mean": 12}[reduction]
+    D = {"mean": 6, "sum": 1, "half_mean": 12, "mean_rows": 6}[reduction]
     start = [mpmath.mpf(float(p)) for p in (*neuron.w, neuron.b)]
 
     def outputs(theta):
@@ -314,7 +314,7 @@ def test_the_limit_is_where_descent_turns(reduction, m):
     loss = cr.MSE(reduction)
     limit = neuron.learning_rate_limit(X, loss)
     rows = np.column_stack([X, np.ones(m)])
-    D = {"mean": m, "sum": 1, "half_mean": 2 * m}[reduction]
+    D = {"mean": m, "sum": 1, "half_mean": 2 * m, "mean_rows": m}[reduction]
     assert limit == pytest.approx(2 / np.linalg.eigvalsh(2 / D * rows.T @ rows)[-1], rel=1e-12)
     below = copy.copy(neuron).fit(X, y, 0.999 * limit, 3000, loss)
     above = copy.copy(neuron).fit(X, y, 1.01 * limit, 3000, loss)
@@ -423,7 +423,11 @@ def test_explain_stays_short_and_sane(activation, reduction):
         assert " -0 " not in text
         assert max(map(len, text.splitlines())) <= 115
         g = neuron.gradient(X, y, loss)
-        last = next(s for s in text.splitlines() if s.split()[:1] == [reduction.split("_")[-1]])
+        last = next(
+            s
+            for s in text.splitlines()
+            if s.split()[:1] == [reduction.removeprefix("half_").removesuffix("_rows")]
+        )
         assert f"{g.db:.6g}" in last
         assert f"{g.dw[0]:.6g}" in last
         assert (f"... and {m - 8} samples more" in text) == (m > 8)

@@ -190,8 +190,7 @@ struct LossLanes<T, Loss::cross_entropy> {
 };
 
 // (NLL) c = (log v + e^2 / v) / 2 with v = exp(s) + eps: the first half of the outputs are means,
-// the second half s. p = log eps: log v = max(s, p) + log(1 + exp(-|s - p|)), dv/ds = v sigmoid(s -
-// p)
+// the second half s. p = log eps, r is the smaller of exp(s) and eps by the larger one.
 template <class T>
 struct LossLanes<T, Loss::gaussian_nll> {
   template <class View>
@@ -202,14 +201,17 @@ struct LossLanes<T, Loss::gaussian_nll> {
     for (int j = 0; j < half; ++j) {
       const Vec<T> p = broadcast(parameters[j]);
       const Vec<T> e = view.get(a, j) - view.get(y, j), s = view.get(a, half + j), t = s - p;
-      const Vec<T> log_v = select<T>(t > T(0), s, p) + log1p<T>(exp<T>(-abs<T>(t)));
+      const Int<T> above = t > T(0);
+      const Vec<T> larger = select<T>(above, s, p), r = exp<T>(-abs<T>(t));
+      const Vec<T> log_v = larger + log1p<T>(r), part = one / (r + one);
       // 1 / v is kept finite: 0 times infinity would be NaN where the mean is right.
-      const Vec<T> inverse = at_most<T>(exp<T>(-log_v), Constants<T>::largest);
+      const Vec<T> inverse = at_most<T>(exp<T>(-larger), Constants<T>::largest) * part;
       const Vec<T> scaled = e * inverse;
       sums.add(fma<T>(e, scaled, log_v), broadcast(T(0.5)));
       if (delta == nullptr) continue;
       view.put(delta, j, scaled * scale);
-      const Vec<T> slope = fma<T>(-e, scaled, one) * T(0.5) * sigmoid<T>(t);
+      const Vec<T> dv = select<T>(above, one, r) * part;  // of log v by s
+      const Vec<T> slope = fma<T>(-e, scaled, one) * T(0.5) * dv;
       view.put(delta, half + j, slope * scale);
     }
   }
