@@ -164,7 +164,7 @@ void bind_calls(py::class_<Training<T, Method>>& trainer) {
           "step",
           [](Held& self, const Array<T>& X, const Array<T>& Y, const Weights<T>& weight) {
             const Data<T> batch = data_of(self.net, X, Y, self.objective, weight);
-            const TrainingLock<T> lock(self.net);
+            const TrainingLock<T> lock(self.net, &self);
             double cost = 0;
             {
               const py::gil_scoped_release release;
@@ -286,13 +286,24 @@ void bind(py::module_& m, const char* network_name, const char* trainer_name,
                              })
       .def("set_penalties",
            [](Training<T>& self, double l1, double l2) { self.trainer.set_penalties(l1, l2); })
+      .def("hold",  // until release(): the calls between are one training
+           [](Training<T>& self) {
+             if (self.net.training.exchange(true))
+               throw std::runtime_error("the network is being trained");
+             self.net.holder = &self;
+           })
+      .def("release",
+           [](Training<T>& self) {
+             self.net.holder = nullptr;
+             self.net.training = false;
+           })
       .def("set_seed", [](Training<T>& self, std::uint64_t seed) { self.trainer.set_seed(seed); })
       .def(
           "outputs",
           [](Training<T>& self, const Array<T>& X) {
             expect(X, -1, self.net.n(0), "X");
             py::array_t<T> out({X.shape(0), std::ptrdiff_t{self.net.n(self.net.L())}});
-            const TrainingLock<T> lock(self.net);
+            const TrainingLock<T> lock(self.net, &self);
             if (X.shape(0) > 0)
               self.trainer.outputs({X.data(), nullptr, X.shape(0)}, out.mutable_data());
             return out;
@@ -342,6 +353,11 @@ void bind_lbfgs(py::module_& m, const char* name) {
              const TrainingLock<T> lock(self.net);
              if (!self.trainer.set_state(parts))
                throw std::invalid_argument("state: not one of LBFGS with this history_size");
+           })
+      .def("set_penalties",
+           [](Held& self, double l1, double l2) {
+             if (l1 != 0) throw std::invalid_argument("l1: not with LBFGS");
+             self.trainer.set_decay(l2);
            })
       .def_property_readonly("evaluations",
                              [](const Held& self) { return self.trainer.evaluations(); })

@@ -27,21 +27,27 @@ template <class T>
 struct Handle : Network<T> {
   using Network<T>::Network;
   std::atomic<bool> training{false};
-  Workspace<T> workspace;  // of whoever trains it
+  const void* holder = nullptr;  // who trains it in several calls
+  Workspace<T> workspace;        // of whoever trains it
 };
 
 template <class T>
 class TrainingLock {
  public:
-  explicit TrainingLock(Handle<T>& net) : net_(net) {
-    if (net.training.exchange(true)) throw std::runtime_error("the network is being trained");
+  explicit TrainingLock(Handle<T>& net, const void* who = nullptr)
+      : net_(net), held_(who != nullptr && net.holder == who) {
+    if (!held_ && net.training.exchange(true))
+      throw std::runtime_error("the network is being trained");
   }
-  ~TrainingLock() { net_.training = false; }
+  ~TrainingLock() {
+    if (!held_) net_.training = false;
+  }
   TrainingLock(const TrainingLock&) = delete;
   TrainingLock& operator=(const TrainingLock&) = delete;
 
  private:
   Handle<T>& net_;
+  const bool held_;  // from before
 };
 
 template <class T, class Method = Trainer<T>>

@@ -47,7 +47,7 @@ double Lbfgs<T>::evaluate(const Team& team, Passes<T>& passes, const Data<T>& da
   };
   const Outcome outcome = passes.backpropagate(team, batch, keep, interrupted);
   if (outcome.stopped || decay_.l2 == 0) return outcome.cost;
-  const double l2 = decay_.per_row ? decay_.l2 / std::max(batch.weights(), 1e-300) : decay_.l2;
+  const double l2 = decay_.per_row ? decay_.l2 / batch.weights() : decay_.l2;
   return outcome.cost + add_decay(team, l2, g);
 }
 

@@ -35,6 +35,7 @@ class Lbfgs {
   std::int64_t steps() const { return minimiser_.iterations(); }
   void set_steps(std::int64_t steps) { minimiser_.set_iterations(steps); }
   std::int64_t evaluations() const { return minimiser_.evaluations(); }
+  void set_decay(double l2) { decay_.l2 = l2; }
   double learning_rate() const { return minimiser_.options.learning_rate; }
   void set_learning_rate(double rate) { minimiser_.options.learning_rate = rate; }
 

@@ -234,7 +234,7 @@ Outcome Trainer<T>::one_step(const Team& team, Passes<T>& passes, const Batch<T>
   const std::uint64_t key = drop_key();
   if (net_.drops()) batch.drop_key = &key;
   const bool penalised = optimizer_.penalises();
-  const double share_of_penalties = optimizer_.per_row ? 1 / std::max(batch.weights(), 1e-300) : 1;
+  const double share_of_penalties = optimizer_.share_of_penalties(batch.weights());
   const double extra = penalised ? share_of_penalties * penalty(team) : 0;
   Outcome outcome{};
   if (std::isinf(optimizer_.clip_norm)) {  // each piece of the gradient is used as it comes

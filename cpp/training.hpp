@@ -36,6 +36,11 @@ struct Optimizer {
 
   int states() const;
   bool penalises() const { return l1 != 0 || l2 != 0; }
+  // Of a batch whose weights add up to so much; none where no row counts.
+  double share_of_penalties(double weights) const {
+    if (!per_row) return 1;
+    return weights > 0 ? 1 / weights : 0;
+  }
 };
 Rule rule_named(const std::string& name);  // std::invalid_argument lists the names
 Optimizer sgd(double learning_rate, double momentum);

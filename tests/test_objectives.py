@@ -397,6 +397,57 @@ def test_a_loss_of_ones_own_that_diverges():
     np.testing.assert_array_equal(net.theta, twin.theta)
 
 
+def test_a_loss_of_ones_own_holds_the_network():
+    net = network()
+    refused = []
+
+    def inner(net, history):
+        with pytest.raises(RuntimeError, match="is being trained"):
+            net.fit(X, REAL, epochs=1)
+        refused.append(True)
+
+    net.fit(X, REAL, epochs=2, loss=squares, callbacks=[inner])
+    assert refused == [True, True]
+    net.fit(X, REAL, epochs=1)  # it lets go
+
+    def stop(net, history):
+        raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        net.fit(X, REAL, epochs=2, loss=squares, callbacks=[stop])
+    net.fit(X, REAL, epochs=1)
+
+
+def test_a_loss_of_ones_own_sees_Y_as_it_is():
+    seen = []
+
+    def look(a, Y):
+        seen.append(Y)
+        return squares(a, Y)
+
+    network().fit(X, BITS, epochs=1, loss=look, scale="auto", shuffle=False, batch_size=M)
+    np.testing.assert_array_equal(seen[-1], BITS)
+
+
+def test_an_error_of_a_function_is_its_own():
+    calls = []
+
+    def spoilt(a, Y):
+        calls.append(1)
+        return (1 / (len(calls) < 9)) * squares(a, Y)[0], squares(a, Y)[1]
+
+    with pytest.raises(ZeroDivisionError):
+        network().fit(X, REAL, epochs=9, batch_size=20, loss=spoilt)
+    with pytest.raises(ZeroDivisionError):
+        cr.Trainer(network(), loss=spoilt).step(X, REAL)
+
+
+def test_slopes_beyond_float32_are_a_divergence_and_no_warning():
+    net = network("float32")
+    with pytest.raises(cr.DivergedError):
+        net.fit(X, REAL, loss=lambda a, Y: (1.0, np.full(a.shape, 1e300)))
+
+
 def test_weights_and_a_loss_of_ones_own_do_not_go_together():
     with pytest.raises(
         TypeError, match="sample_weight cannot be combined with a loss of one's own"

@@ -232,6 +232,35 @@ def test_penalties_may_change_between_steps():
         trainer.penalties = (-1, 0)
 
 
+def test_a_batch_without_weight_has_no_penalty():
+    X, Y = data()
+    for optimizer in (cr.SGD(RATE), cr.SGD(RATE, clip_norm=1.0), cr.Rprop()):
+        net = network()
+        trainer = cr.Trainer(net, optimizer, l1=0.1, l2=0.3, per_row=True)
+        trainer.step(X, Y)
+        before = net.theta.copy()
+        weight = np.zeros(50)
+        weight[:40] = 1
+        net.fit(X, Y, epochs=2, batch_size=40, shuffle=False, sample_weight=weight, l2=1.0)
+        net.theta = before
+        history = cr.Trainer(net, optimizer, l2=1e-3, per_row=True).fit(
+            X, Y, epochs=2, batch_size=40, shuffle=False, sample_weight=weight
+        )
+        assert max(history.cost) < 10
+        assert np.abs(net.theta).max() < 10
+
+
+def test_penalties_of_lbfgs_may_change_too():
+    X, Y = data()
+    net = network()
+    trainer = cr.Trainer(net, cr.LBFGS(), l2=1.0)
+    trainer.penalties = (0, 1e-6)
+    trainer.fit(X, Y, epochs=30)
+    assert net.cost(X, Y) < 0.01
+    with pytest.raises(ValueError, match="l1 must be 0 with LBFGS"):
+        trainer.penalties = (0.1, 0)
+
+
 def test_a_penalty_of_nothing_changes_no_bit():
     X, Y = data()
     net, twin = network(), network()

@@ -24,16 +24,32 @@ Array = NDArray[Any]
 Engine = _core.Trainer32 | _core.Trainer64
 
 
-def custom_step(engine: Engine, net: Network, loss: CustomLoss, x: Array, y: Array) -> float:
-    """One update; the cost before it. ArithmeticError, and no update, where it is not finite."""
+class NotFiniteError(ArithmeticError):
+    """The cost is not finite, or its slopes; an error of the function itself is its own."""
+
+
+def custom_step(engine: Engine, loss: CustomLoss, x: Array, y: Array) -> float:
+    """One update; the cost before it. NotFiniteError, and no update, where it is not finite."""
     a = engine.outputs(x)
     cost, slopes = loss(a, y)
     if not (math.isfinite(cost) and all_finite(slopes)):
-        raise ArithmeticError("the cost is not finite")
-    return cost + engine.step(x, slopes)  # which knows the penalties alone
+        raise NotFiniteError("the cost is not finite")
+    try:
+        return cost + engine.step(x, slopes)  # which knows the penalties alone
+    except ArithmeticError as error:
+        raise NotFiniteError(str(error)) from None
 
 
-def custom_fit(
+def custom_fit(engine: Engine, *arguments: Any) -> tuple[list[float], list[float], str]:
+    """As the core's `fit`: the costs, the validation costs, and how it ended."""
+    engine.hold()
+    try:
+        return _fit(engine, *arguments)
+    finally:
+        engine.release()
+
+
+def _fit(
     engine: Engine,
     net: Network,
     loss: CustomLoss,
@@ -51,7 +67,6 @@ def custom_fit(
     weight: Array | None = None,
     weight_val: Array | None = None,
 ) -> tuple[list[float], list[float], str]:
-    """As the core's `fit`: the costs, the validation costs, and how it ended."""
     costs: list[float] = []
     val_costs: list[float] = []
     rows, rate = len(x), engine.learning_rate
@@ -66,9 +81,9 @@ def custom_fit(
                 batch = order[start : start + batch_size]
                 if rates is not None:
                     engine.learning_rate = float(rates[engine.steps - before])
-                total += len(batch) * custom_step(engine, net, loss, x[batch], y[batch])
+                total += len(batch) * custom_step(engine, loss, x[batch], y[batch])
             diverged = not all_finite(net.theta)
-        except ArithmeticError:
+        except NotFiniteError:
             diverged = True
         finally:
             if rates is not None:

@@ -419,13 +419,14 @@ class CustomLoss(Loss):
     Parameters
     ----------
     function : callable
-        Takes a (m, n_L) and Y as it was given, both float64 with samples as rows, and returns the
-        cost, one number, and its slopes dC/da (m, n_L), divisions included.
+        Takes a (m, n_L) and Y, both float64 with samples as rows, and returns the cost, one number,
+        and its slopes dC/da (m, n_L), divisions included. Y is as it was given, unless the network
+        has a scaling that standardises targets; scale="auto" leaves them as they are.
     """
 
     name: ClassVar[str] = "given"
     share: ClassVar[str] = "a function of a^L and y"
-    scales_targets: ClassVar[bool] = True
+    scales_targets: ClassVar[bool] = False
     reductions: ClassVar[tuple[str, ...]] = ("sum",)
 
     reduction: str = "sum"
@@ -456,7 +457,8 @@ class CustomLoss(Loss):
             raise ValueError(
                 f"dC/da of loss {name} must have the shape of a, {a.shape}, got {slopes.shape}"
             )
-        return cost, np.ascontiguousarray(slopes, dtype=a.dtype)
+        with np.errstate(over="ignore"):  # infinite in float32: told as a cost that is not finite
+            return cost, np.ascontiguousarray(slopes, dtype=a.dtype)
 
     def __repr__(self) -> str:
         return f"CustomLoss({_name(self.function)})"

@@ -644,7 +644,7 @@ class Network:
         loss.check_targets(y, name)
         if scaling is None:
             return y
-        if not loss.scales_targets:
+        if not (loss.scales_targets or isinstance(loss, CustomLoss)):
             if scaling.scales_targets:
                 raise ValueError(
                     f"the network's scaling standardises targets, which {loss.name} does not "

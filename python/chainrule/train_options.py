@@ -140,6 +140,11 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print one JSON object instead of the summary")
 
 
+def of_numbers_alone(given: Loss | None) -> bool:
+    """Whether this is a loss that classes do not have: then whole numbers are numbers."""
+    return given is not None and given.name not in OF_CLASSES
+
+
 def loss_of(targets: int, classes: Sequence[str], given: Loss | None) -> Loss:
     """The loss for so many targets, or for classes; Failure for one that does not go with it."""
     loss = given or loss_named(LOSS["classification" if classes else "regression"])

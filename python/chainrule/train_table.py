@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,7 +22,7 @@ from .description import Description, one_hot_index
 from .errors import FormatError
 from .frames import Frame
 from .tables import listing, show
-from .train_options import loss_of
+from .train_options import loss_of, of_numbers_alone
 
 Vector = NDArray[np.float64]
 
@@ -151,6 +152,9 @@ def _ready(options: argparse.Namespace, columns: Columns, frame: Frame) -> Train
     m = len(frame)
     drop = "drop" if options.missing == "drop" else "error"
     target = Target.fit(frame, columns.targets, options.task, missing=drop)
+    if target.classes and options.task is None and of_numbers_alone(options.loss):
+        with suppress(TypeError, ValueError):  # of text: told below, as a loss that does not fit
+            target = Target.fit(frame, columns.targets, "regression", missing=drop)
     if drop == "drop":
         frame = _complete(frame, (*columns.features, *columns.targets))
     # Whatever is wrong with a cell is said of the whole table, not of a part.

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from .custom_loss import custom_fit, custom_step
+from .custom_loss import NotFiniteError, custom_fit, custom_step
 from .divergence import diverged_epoch, diverged_step
 from .epochs import Epochs, checked_callbacks, progress_bar
 from .errors import real, shown, whole_number
@@ -178,6 +178,8 @@ class Trainer:
     def penalties(self, value: tuple[float, float]) -> None:
         l1, l2 = value
         l1, l2 = _checked_penalty(l1, "l1"), _checked_penalty(l2, "l2")
+        if l1 and isinstance(self._optimizer, LBFGS):
+            raise ValueError(f"l1 must be 0 with LBFGS, whose cost has to be smooth; got {l1:g}")
         self._engine.set_penalties(l1, l2)
         self._penalties = (l1, l2)
 
@@ -239,10 +241,12 @@ class Trainer:
         weight = net._weights(sample_weight, len(x), loss)
         try:
             if isinstance(loss, CustomLoss):
-                cost = custom_step(self._engine, net, loss, x, y)
+                cost = custom_step(self._engine, loss, x, y)
             else:
                 cost = self._engine.step(x, y, weight)
         except ArithmeticError as error:
+            if isinstance(loss, CustomLoss) and not isinstance(error, NotFiniteError):
+                raise  # out of the function itself
             raise diverged_step(self, self._steps + 1, self._cost, error) from None
         self._steps += 1
         self._cost = cost

@@ -59,7 +59,8 @@ def _check(
     t = net.trace(X, Y, loss, w)
     eps, tiny = float(np.finfo(X.dtype).eps), float(np.finfo(X.dtype).tiny)
     a, objective = X.astype(np.float64), Objective(loss, Y, w)
-    least = float(np.max(objective.scale)) * tiny / eps
+    # Next to 0 a factor has fewer digits, the other factors being squares of errors at most.
+    least = float(np.max(objective.scale)) * tiny / eps * max(1.0, float(np.max(np.abs(a)))) ** 2
     values, slopes = objective.sizes(a)
     size = max(float(values.sum()), least)
     ledger.enter("slopes", abs(t.cost - objective.cost(a)) / (eps * size), ALLOWED, f"{where}: C")
