@@ -361,6 +361,49 @@ def test_a_training_broken_off_goes_on_as_if_it_had_not_been(place, monitor, res
         assert len(each.fit(X, Y, epochs=3, **how).cost) == 3
 
 
+@pytest.mark.parametrize(("mode", "worst"), [("min", np.inf), ("max", -np.inf)])
+def test_what_is_infinite_is_so_after_loading(mode, worst, tmp_path):
+    """The first epochs were as bad as can be; those after loading are better, and kept."""
+    net, X, Y = problem()
+    bad = [worst, worst]
+
+    def values(Y, prediction):
+        return bad.pop() if bad else -float(np.mean((Y - prediction) ** 2)) * (worst < 0 or -1)
+
+    rule = cr.EarlyStopping(patience=50, monitor="values", mode=mode)
+    trainer = cr.Trainer(net, cr.SGD(0.01))
+
+    def keep(_, history):
+        if len(history.cost) == 2:
+            trainer.save(tmp_path / "t")
+            raise Enough
+
+    how = {"metrics": (values,), "early_stopping": rule}
+    with pytest.raises(Enough):
+        trainer.fit(X, Y, epochs=9, callbacks=[keep], **how)
+    assert trainer._watch.best == worst
+    read = cr.Trainer.load(tmp_path / "t")
+    assert standing(read) == standing(trainer)
+    seen = []
+    read.fit(X, Y, epochs=5, callbacks=[lambda net, _: seen.append(net.theta.copy())], **how)
+    np.testing.assert_array_equal(read.net.theta, seen[-1])
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, -1.5])
+def test_every_value_that_may_not_be_finite_comes_back_as_itself(value):
+    net, _, _ = problem()
+    trainer = cr.Trainer(net, cr.SGD(cr.ReduceOnPlateau(0.1)))
+    watch = trainer._watch = checkpoint.Watch(cr.EarlyStopping(3), net.theta)
+    trainer._cost = watch.best = watch.mark = trainer._plateau.lowest = value
+    watch.best_epoch = 2
+    if np.isnan(value):  # no mark is NaN
+        watch.mark = None
+    read = from_bytes(to_bytes(trainer))
+    back = (read._cost, read._watch.best, read._plateau.lowest, read._watch.mark or value)
+    np.testing.assert_array_equal(back, value)
+    assert (read._watch.mark is None) == bool(np.isnan(value))
+
+
 def test_another_rule_begins_anew():
     net, X, Y = problem()
     rule = cr.EarlyStopping(patience=3, min_delta=1e6)  # no fall is large enough
@@ -548,6 +591,7 @@ EDITS = {
     "epochs of 1.5": (setting("epochs", value=1.5), "epochs must be a whole number"),
     "rate of null": (setting("learning_rate", value=None), "learning_rate must be a real number"),
     "cost of text": (setting("cost", value="1"), "cost must be a real number"),
+    "rate of infinity": (setting("learning_rate", value="inf"), "learning_rate must be a real"),
     "no plateau": (setting("plateau", value=None), "plateau belongs to a ReduceOnPlateau"),
     "half a plateau": (setting("plateau", value={"rate": 1}), "lowest"),
     "a plateau of text": (setting("plateau", value="x"), "not valid"),

@@ -905,6 +905,7 @@ def test_train_with_patience_stops_and_says_why(run):
         (["--optimizer", "adam", "--momentum", "0.5"], "argument --momentum: adam has none"),
         (["--optimizer", "rprop", "--weight-decay", "1"], "argument --weight-decay: rprop has"),
         (["--optimizer", "newton"], "invalid choice: 'newton'"),
+        (["--optimizer", "lbfgs", "--batch-size", "5"], "--batch-size: lbfgs takes all rows in"),
         (["--patience", "0"], "--patience"),
         (["--weight-decay", "-1"], "--weight-decay"),
     ],

@@ -90,6 +90,20 @@ def test_plateau_like_pytorch():
     assert ours.rate == 0.001
 
 
+def test_a_plateau_of_costs_of_any_sign():
+    from chainrule.schedules import Plateau  # noqa: PLC0415
+
+    level = Plateau(cr.ReduceOnPlateau(0.2, factor=0.5, patience=5))
+    assert [level.after(-2.0) for _ in range(12)] == [0.2] * 6 + [0.1] * 6
+    # A fall is one by a tenth of the size of the lowest, on both sides of 0.
+    watched = Plateau(cr.ReduceOnPlateau(0.2, patience=99, threshold=0.1))
+    waited = []
+    for cost in (1.0, 0.95, 0.85, -1.0, -1.05, -1.15, -1.2, -1.3):
+        watched.after(cost)
+        waited.append(watched.waited)
+    assert waited == [0, 1, 0, 0, 1, 0, 1, 0]
+
+
 def problem(m=21):
     rng = np.random.default_rng(3)
     net = cr.Network([cr.Dense(7, "tanh"), cr.Dense(2)], 5, dtype="float64", seed=2)

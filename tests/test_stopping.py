@@ -159,3 +159,38 @@ def test_wrong_arguments_of_fit(arguments, words):
 def test_wrong_arguments(arguments, words):
     with pytest.raises((TypeError, ValueError), match=words):
         cr.EarlyStopping(**arguments)
+
+
+def test_what_to_try_next_with_costs_of_any_sign():
+    """Those of gaussian_nll and poisson: what matters is how they change."""
+    down = [2.0 - 0.2 * k for k in range(20)]  # through 0 to -1.8
+    for cost in (down, [c - 5 for c in down]):
+        assert "try more epochs" in reason_of(cost, cost)
+        assert "by heart" not in reason_of(cost, cost, stopped="callback")
+        assert "swings" not in reason_of([*cost, *([cost[-1]] * 20)])
+        by_heart = reason_of(cost, [*cost[:10], *(c + 1.5 for c in cost[9::-1])])
+        assert "learns the rows by heart" in by_heart
+        swings = [*cost, *(cost[-1] - 2 * (-1) ** k for k in range(50))]
+        assert "swings from epoch to epoch" in reason_of(swings)
+    assert "by 0.4 over the last 2 epochs" in reason_of(down)
+    # Hardly above its best, which happens to be near 0 or far from it.
+    for best in (-0.001, -100.0):
+        level = [*(best + 1 / (1 + k) for k in range(19)), best]
+        held = [best + 1, *([best + 0.3] * 9), *([best + 0.1] * 9), best, best + 0.001]
+        assert reason_of([*level, best - 1e-4], held, "callback").endswith("epoch 21.")
+    level = [*([-100.0] * 19), -99.99]
+    assert reason_of(down, level, "callback").endswith("epoch 20.")
+    flat = [1.0, *([-2.0] * 30)]
+    assert reason_of(flat, flat) == "All 31 epochs are done."
+
+
+def test_a_fit_of_densities_that_gets_better_to_the_end_is_not_blamed():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 1))
+    Y = 2 * X + 0.01 * rng.normal(size=(80, 1))
+    net = cr.Network([cr.Dense(2)], 1, dtype="float64", seed=0)
+    how = {"optimizer": cr.Adam(0.02), "loss": "gaussian_nll", "validation_split": 0.3}
+    history = net.fit(X, Y, epochs=100, batch_size=80, **how)
+    assert history.val_cost[-1] == min(history.val_cost) < 0
+    assert "by heart" not in history.reason
+    assert "The cost still fell" in history.reason

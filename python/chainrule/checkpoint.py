@@ -163,13 +163,13 @@ def _restored(net: Network, standing: dict[str, Any], tensors: Arrays, loss: Any
     engine.learning_rate = _finite(standing["learning_rate"], "learning_rate")
     trainer._steps = whole_number(standing["step_calls"], "step_calls", least=0)
     trainer._epochs = whole_number(standing["epochs"], "epochs", least=0)
-    trainer._cost = _finite(standing["cost"], "cost", math.nan)
+    trainer._cost = _extended(standing["cost"], "cost")
     plateau, old = trainer._plateau, standing["plateau"]
     if (plateau is None) != (old is None):
         raise FormatError("plateau belongs to a ReduceOnPlateau and to no other schedule")
     if plateau is not None:
         plateau.rate = _finite(old["rate"], "plateau.rate")
-        plateau.lowest = _finite(old["lowest"], "plateau.lowest", math.inf)
+        plateau.lowest = _extended(old["lowest"], "plateau.lowest")
         plateau.waited = whole_number(old["waited"], "plateau.waited", least=0)
     if standing["watch"] is not None:
         trainer._watch = _restored_watch(net, standing["watch"], tensors)
@@ -183,10 +183,10 @@ def _restored_watch(net: Network, old: dict[str, Any], tensors: Arrays) -> Watch
     if not isinstance(rule, EarlyStopping):
         raise FormatError(f"watch.rule must be an EarlyStopping, got {shown(rule)}")
     watch = Watch(rule, net.theta, one_of(old["mode"], "watch.mode", MODES))
-    watch.best = _finite(old["best"], "watch.best", math.nan)
+    watch.best = _extended(old["best"], "watch.best")
     best, mark = old["best_epoch"], old["mark"]
     watch.best_epoch = best if best is None else whole_number(best, "watch.best_epoch", 0)
-    watch.mark = mark if mark is None else _finite(mark, "watch.mark")
+    watch.mark = mark if mark is None else _extended(mark, "watch.mark")
     watch.waited = whole_number(old["waited"], "watch.waited", least=0)
     if watch.kept is not None:
         watch.kept[...] = _tensor(tensors, "best", watch.kept)
@@ -257,14 +257,20 @@ def _from_spec(spec: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """JSON has no NaN and no infinity; where one can be, null stands for it."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    """JSON has no NaN, for which null stands, and no infinity: its text does."""
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return None if math.isnan(value) else str(value)
 
 
-def _finite(value: Any, name: str, null: float | None = None) -> float:
-    """A finite number, or what null stands for."""
-    if value is None and null is not None:
-        return null
+def _extended(value: Any, name: str) -> float:
+    """What `_number` wrote."""
+    if value is None:
+        return math.nan
+    return float(value) if value in ("inf", "-inf") else _finite(value, name)
+
+
+def _finite(value: Any, name: str) -> float:
     number = real(value, name)
     if not math.isfinite(number):
         raise FormatError(f"{name} must be finite, got {value}")

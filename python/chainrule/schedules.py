@@ -213,7 +213,9 @@ class ReduceOnPlateau(Schedule):
     patience : int
         Epochs without a fall that are borne, at least 0.
     threshold : float
-        A fall is a cost below (1 - threshold) times the lowest so far; in [0, 1).
+        A fall is a cost below the lowest so far minus threshold times its size; in [0, 1). For
+        a lowest cost below 0, as of "gaussian_nll", that is not PyTorch's rule: it multiplies by
+        1 - threshold whatever the sign, and takes a cost that stays the same for a fall.
     least : float
         The rate stays above this, at least 0.
 
@@ -252,7 +254,7 @@ class Plateau:
 
     def after(self, cost: float) -> float:
         """The rate of the next epoch."""
-        if cost < self.lowest * (1 - self.schedule.threshold):
+        if cost < self.lowest * (1 - math.copysign(self.schedule.threshold, self.lowest)):
             self.lowest = cost
             self.waited = 0
         else:

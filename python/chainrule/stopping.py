@@ -21,7 +21,8 @@ BETTER = dict.fromkeys(_MORE_IS_BETTER, "max") | dict.fromkeys(_LESS_IS_BETTER, 
 """Which way is better, of what has a name."""
 
 STILL_FALLING = 0.02  # of the cost over the last tenth of the epochs: then more epochs would help
-OVERFITTED = 1.1  # times its lowest value: a validation cost that has risen
+OVERFITTED = 0.1  # of its lowest value: a validation cost that has risen by more
+SWINGS = 0.1  # of the cost: a standard deviation of the last tenth above that
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ def _advice(stopped: str, cost: Sequence[float], val_cost: Sequence[float], rate
     best = min(watched)
     if (
         val_cost
-        and val_cost[-1] > OVERFITTED * best
+        and val_cost[-1] - best > OVERFITTED * _size(watched, best)
         and cost[-1] < min(cost[:-1], default=math.inf)
     ):
         return (
@@ -224,15 +225,27 @@ def _advice(stopped: str, cost: Sequence[float], val_cost: Sequence[float], rate
             "rows by heart. Try more rows, fewer units, or weight_decay."
         )
     if stopped == "epochs" and len(cost) > tail and best == watched[-1]:
-        fall = 1 - watched[-1] / watched[-1 - tail] if watched[-1 - tail] > 0 else 0
-        if fall > STILL_FALLING:
+        before = watched[-1 - tail]
+        fall = before - best
+        if fall > STILL_FALLING * _size(watched, before):
+            by = f"{fall / before:.2g} of itself" if best >= 0 else f"{fall:.2g}"
             return (
-                f"The cost still fell, by {fall:.2g} of itself over the last "
+                f"The cost still fell, by {by} over the last "
                 f"{tail} epoch{'s' if tail > 1 else ''}: try more epochs"
                 + (" or a larger learning_rate." if rated else ".")
             )
     if len(cost) > 1 and cost[-1] > cost[0]:
         return "The cost ended above where it began: try a smaller learning_rate."
-    if np.std(cost[-tail:]) > 0.1 * abs(np.mean(cost[-tail:])) and tail > 2:
+    if tail > 2 and np.std(cost[-tail:]) > SWINGS * _size(cost, float(np.mean(cost[-tail:]))):
         return "The cost swings from epoch to epoch: try a smaller learning_rate or larger batches."
     return ""
+
+
+def _size(cost: Sequence[float], value: float) -> float:
+    """What a change of the cost near `value` is measured by: one that is never below 0 by itself.
+
+    That of a density or of a rate may be of any sign, and near 0 without being small. Then it is
+    no less than what it usually is above its lowest.
+    """
+    lowest = min(cost)
+    return abs(value) if lowest >= 0 else max(abs(value), float(np.median(cost)) - lowest)

@@ -38,7 +38,7 @@ from .scores import Scores
 from .stopping import EarlyStopping
 from .tables import listing
 from .train_files import Files, files_of, write_files
-from .train_options import PATIENCE, WATCHED_SHARE, epochs_of, optimizer_of
+from .train_options import BATCH_SIZE, PATIENCE, WATCHED_SHARE, epochs_of, optimizer_of
 from .train_table import Rows, TrainingTable, columns_of, training_table
 
 USELESS_COST = 100.0  # in standardised units, where the answer 0 for every row costs 1
@@ -134,7 +134,7 @@ def _fit(net: Network, table: TrainingTable, options: argparse.Namespace) -> His
             rows.X,
             rows.Y,
             epochs=epochs,
-            batch_size=options.batch_size,
+            batch_size=options.batch_size or BATCH_SIZE,
             optimizer=optimizer,
             loss=table.known.loss,
             seed=options.seed,

@@ -35,6 +35,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 }
 FULL_BATCH = ("lbfgs",)  # an epoch is one step, of all rows
 FULL_BATCH_EPOCHS = 200
+BATCH_SIZE = 32
 EPOCHS = 40
 LEAST_STEPS = 480  # a small table makes few steps per epoch
 PATIENCE, WATCHED_SHARE = 10, 0.1
@@ -101,8 +102,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add("--epochs", metavar="N", type=whole_option(1),
         help=f"passes over the training rows (default {EPOCHS}, more where that makes less than "
         f"{LEAST_STEPS} steps; {FULL_BATCH_EPOCHS} for lbfgs)")  # fmt: skip
-    add("--batch-size", metavar="N", type=whole_option(1), default=32,
-        help="rows per step (default 32)")  # fmt: skip
+    add("--batch-size", metavar="N", type=whole_option(1),
+        help=f"rows per step (default {BATCH_SIZE}; lbfgs takes all of them)")  # fmt: skip
     add("--optimizer", choices=OPTIMIZERS, default="sgd", metavar="NAME",
         help=f"{', '.join(OPTIMIZERS)} (default sgd)")  # fmt: skip
     add("--learning-rate", metavar="X", type=positive,
@@ -170,7 +171,7 @@ def epochs_of(rows: int, options: argparse.Namespace) -> int:
         return int(options.epochs)
     if options.optimizer in FULL_BATCH:
         return FULL_BATCH_EPOCHS
-    steps: int = math.ceil(rows / options.batch_size)  # of one epoch
+    steps: int = math.ceil(rows / (options.batch_size or BATCH_SIZE))  # of one epoch
     return max(EPOCHS, math.ceil(LEAST_STEPS / steps))
 
 
@@ -181,6 +182,10 @@ def optimizer_of(task: str, options: argparse.Namespace) -> Optimizer:
         for name in ("l1", "dropout"):  # costs with kinks, and costs that change
             if getattr(options, name):
                 raise Failure(USAGE, f"argument --{name}: {options.optimizer} has none")
+        if options.batch_size:
+            raise Failure(
+                USAGE, f"argument --batch-size: {options.optimizer} takes all rows in each step"
+            )
     given = {
         "learning_rate": options.learning_rate,
         "momentum": options.momentum,

@@ -109,6 +109,8 @@ class MLP(Fitted, BaseEstimator):
         try:
             settings.check(self)
             rule, hidden = settings.update_rule(self), settings.hidden_layers(self)
+            if not first:
+                settings.check_unchanged(self, hidden)
             train = self._rows(X, y, sample_weight, first=first, step=step)
             seed = self._seed_of(first)
             held = self._held_out(validation_data)
@@ -228,6 +230,13 @@ class MLP(Fitted, BaseEstimator):
                 f"validation_fraction (it is {self.validation_fraction}) must be larger"
             )
         weights = (None, None) if weight is None else (parts[4], parts[5])
+        for side, part in zip(("left to train on", "held out"), weights, strict=True):
+            if part is not None and not part.any():
+                raise ValueError(
+                    f"early_stopping: sample_weight (or class_weight) is 0 in all {len(part)} rows "
+                    f"that are {side}; another random_state or validation_fraction draws others, "
+                    "or give validation_data"
+                )
         return (parts[0], parts[2], weights[0]), (parts[1], parts[3], weights[1])
 
     def _network(self, hidden: list[Dense], train: Rows, seed: int) -> Network:

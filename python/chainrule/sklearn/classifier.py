@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import unique_labels
 
 from ..losses import BinaryCrossEntropy, CrossEntropy
 from .base import MLP
+from .labels import Labels
 
 Array = NDArray[Any]
 
@@ -54,7 +54,7 @@ class MLPClassifier(ClassifierMixin, MLP):
 
     class_weight: Any = None
 
-    classes_ = property(lambda self: self._binarizer.classes_)
+    classes_ = property(lambda self: self._labels.classes)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -79,23 +79,31 @@ class MLPClassifier(ClassifierMixin, MLP):
 
         All else as for `MLPRegressor.partial_fit`.
         """
-        if not hasattr(self, "network_"):
+        first = not hasattr(self, "network_")
+        if first:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
             several = np.ndim(y) == 2 and np.shape(y)[1] > 1
-            self._binarizer = LabelBinarizer().fit(y if several else classes)
-        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
+            self._labels = Labels.of(y) if several else Labels(unique_labels(classes))
+        elif classes is not None and not (
+            np.array_equal(self.classes_, classes)
+            or np.array_equal(self.classes_, unique_labels(classes))
+        ):
             raise ValueError(
                 f"classes must be those of the first call, {self.classes_}; got {classes}"
             )
-        self._fit(X, y, sample_weight, step=True)
+        try:
+            self._fit(X, y, sample_weight, step=True)
+        except BaseException:
+            if first:
+                del self._labels
+            raise
         return self
 
     def predict(self, X: Any) -> Array:
         """The label of each row, (m,); with several labels at once (m, labels) of 0 and 1."""
-        p = self._probabilities(self._outputs(X))
-        labels: Array = self._binarizer.inverse_transform(p[:, 0] if p.shape[1] == 1 else p)
-        return labels
+        a = self._outputs(X)
+        return self._labels.decoded(a)
 
     def predict_proba(self, X: Any) -> Array:
         """The probability of each label of `classes_`, shape (m, labels); never exactly 0 or 1."""
@@ -114,25 +122,22 @@ class MLPClassifier(ClassifierMixin, MLP):
 
     @property
     def _many(self) -> bool:
-        return bool(self._binarizer.y_type_ == "multiclass")
+        return self._labels.many
 
     def _objective(self) -> Any:
         return CrossEntropy() if self._many else BinaryCrossEntropy("mean_rows")
 
     def _targets(self, y: Any, *, learn: bool) -> Array:
-        check_classification_targets(y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if learn:
-            self._binarizer = LabelBinarizer().fit(y)
-        else:
-            unknown = np.setdiff1d(unique_labels(y), self.classes_)
-            if unknown.size:
-                raise ValueError(
-                    f"`y` has classes not in `self.classes_`: {unknown}; "
-                    f"`self.classes_` has {self.classes_}"
-                )
-        return np.asarray(self._binarizer.transform(y))
+            self._labels = Labels.of(y)
+        return self._labels.encoded(y, self.dtype)
+
+    def _quick_targets(self, y: Any, rows: int) -> Array | None:
+        if type(y) is not np.ndarray or y.shape != (rows,) or self.class_weight is not None:
+            return None
+        return self._labels.encoded_plain(y, self.network_.dtype)
 
     def _sample_weights(self, y: Any, weight: Array | None, step: bool) -> Array | None:
         if self.class_weight is None:

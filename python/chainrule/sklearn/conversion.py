@@ -5,9 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 from sklearn import neural_network
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from ..history import History
@@ -15,6 +13,7 @@ from ..layers import Dense
 from ..network import Network
 from . import settings
 from .classifier import MLPClassifier
+from .labels import Labels
 from .regressor import MLPRegressor
 from .watch import Standing
 
@@ -57,8 +56,7 @@ def from_sklearn(mlp: Any) -> MLPRegressor | MLPClassifier:
     estimator = kind(**mlp.get_params(deep=False), dtype=dtype)
     if isinstance(estimator, MLPClassifier):
         several = mlp.out_activation_ == "logistic" and mlp.n_outputs_ > 1
-        labels = np.ones((1, mlp.n_outputs_), int) if several else mlp.classes_
-        estimator._binarizer = LabelBinarizer().fit(labels)
+        estimator._labels = Labels(mlp.classes_.copy(), several)
     widths = [len(mlp.coefs_[0]), *(len(b) for b in mlp.intercepts_)]
     hidden = settings.hidden_layers(estimator)
     if [layer.units for layer in hidden] != widths[1:-1]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import MultiOutputMixin, RegressorMixin
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
@@ -73,8 +73,8 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, MLP):
     momentum, nesterovs_momentum : float, bool
         Of "sgd"; momentum in [0, 1).
     early_stopping, validation_fraction : bool, float
-        Hold that part of the rows out, end when the score on them (R^2 here, accuracy for classes)
-        no longer rises, and go back to the weights of the best epoch.
+        Hold that part of the rows out, end when the score on them (see `score`; for classes the
+        accuracy) no longer rises, and go back to the weights of the best epoch.
     beta_1, beta_2, epsilon : float
         Of "adam" and "adamw"; epsilon also of "rmsprop".
     max_fun : int
@@ -205,6 +205,35 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, MLP):
         unit = 1.0 if scaling is None else scaling.y_scale[:k]
         return y, _column(np.sqrt(np.exp(a[:, k:]) + loss.eps * unit**2))
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """How good the predictions of X are: 1 is perfect, 0 as good as one constant.
+
+        R^2, the mean over the columns of y. With a loss of several quantiles R^2 would mean little
+        away from the middle: then it is D^2, the part of the pinball loss of the best constant that
+        the predictions save, the mean over the quantiles.
+
+        Parameters
+        ----------
+        X : array_like, data frame or sparse matrix, shape (m, n)
+        y : array_like, shape (m,) or (m, outputs)
+        sample_weight : array_like, shape (m,), optional
+
+        Returns
+        -------
+        float
+            At most 1; below 0 where a constant is better.
+        """
+        quantiles = self._quantiles()
+        if not quantiles:
+            return float(super().score(X, y, sample_weight))
+        predictions = self._objective().predictions(self._outputs(X))
+        return _d2(y, predictions, quantiles, sample_weight)
+
+    def _quantiles(self) -> tuple[float, ...]:
+        """Those of a loss that has one for each output."""
+        quantiles = getattr(self._objective(), "q", None)
+        return quantiles if isinstance(quantiles, tuple) else ()
+
     def _objective(self) -> Any:
         if isinstance(self.loss, str) and self.loss in _SKLEARN_LOSSES:
             return _SKLEARN_LOSSES[self.loss]
@@ -214,8 +243,8 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, MLP):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         targets: Array = y.reshape(-1, 1) if y.ndim == 1 else y
-        quantiles = getattr(self._objective(), "q", None)
-        if isinstance(quantiles, tuple) and targets.shape[1] == 1:
+        quantiles = self._quantiles()
+        if quantiles and targets.shape[1] == 1:
             targets = np.repeat(targets, len(quantiles), axis=1)
         return targets
 
@@ -232,8 +261,22 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, MLP):
         return None
 
     def _score_of(self, a: Array, targets: Array, weight: Array | None) -> float:
-        predictions = self._objective().predictions(a)
+        predictions, quantiles = self._objective().predictions(a), self._quantiles()
+        if quantiles:
+            return _d2(targets, predictions, quantiles, weight)
         return float(r2_score(targets, predictions, sample_weight=weight))
+
+
+def _d2(y: Any, predictions: Array, quantiles: tuple[float, ...], weight: Any) -> float:
+    """D^2 of the pinball loss, the mean over quantiles of one column or of a column each."""
+    columns = np.asarray(y).reshape(len(predictions), -1).T
+    if len(columns) == 1:
+        columns = np.repeat(columns, len(quantiles), axis=0)
+    scores = [
+        d2_pinball_score(column, p, sample_weight=weight, alpha=q)
+        for column, p, q in zip(columns, predictions.T, quantiles, strict=True)
+    ]
+    return float(np.mean(scores))
 
 
 def _column(y: Array) -> Array:

@@ -125,6 +125,26 @@ def check(estimator: Any) -> None:
         one_of(estimator.scale, "scale", ("auto",))
 
 
+def check_unchanged(estimator: Any, hidden: list[Dense]) -> None:
+    """ValueError where a parameter no longer describes the fitted network, which goes on."""
+    net = estimator.network_
+    there = net.layers[:-1]
+    pairs = {
+        "hidden_layer_sizes": [[layer.units for layer in layers] for layers in (hidden, there)],
+        "activation": [[layer.activation for layer in layers] for layers in (hidden, there)],
+        "dropout": [[layer.dropout for layer in layers] for layers in (hidden, there)],
+        "dtype": [np.dtype(estimator.dtype).name, net.dtype],
+        "scale": [estimator.scale, None if net.scaling is None else "auto"],
+    }
+    for name, (asked, has) in pairs.items():
+        if asked != has:
+            raise ValueError(
+                f"{name} is now {shown(getattr(estimator, name))}, but the fitted network has "
+                f"{shown(has)}, which warm_start and partial_fit cannot change: set it back, or "
+                "begin anew with sklearn.base.clone(estimator) or fit with warm_start=False"
+            )
+
+
 def _bool(estimator: Any, name: str) -> None:
     value = getattr(estimator, name)
     if not isinstance(value, (bool, np.bool_)):
