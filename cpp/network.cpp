@@ -114,9 +114,11 @@ Fused<T>::Fused(const Network<T>& net, std::ptrdiff_t most_rows, int threads, bo
       ld_(desk_ld<T>(block_)) {
   const int L = net.L();
   most_rows = std::max<std::ptrdiff_t>(most_rows, 1);
-  // Every thread its own blocks, if there are enough to keep all of them busy most of the time.
+  // Every thread its own blocks, if there are rows enough to keep all of them busy most of the
+  // time.
   const std::ptrdiff_t blocks = blocks_of(most_rows, kSampleBlock);
-  together_ = with_gradient && threads > 1 && 4 * blocks < 3 * threads * blocks_of(blocks, threads);
+  const std::ptrdiff_t busiest = blocks_of(blocks, threads) * kSampleBlock;
+  together_ = with_gradient && threads > 1 && 5 * most_rows < 4 * threads * busiest;
   const bool alone = threads > 1 && !together_;
   const std::ptrdiff_t spans = blocks_of(most_rows, kSampleSpan);
   if (alone &&
@@ -298,8 +300,9 @@ void Fused<T>::spans_together(const Team& team, const Going<T>& going, std::ptrd
     pass_together(team, {going.batch, going.D, going.from + i});
     T* const g = i == 0 ? slots_.data() : desks_[0].block_sum;
     gradient_together(team, static_cast<int>(std::min(kSampleBlock, rows - i)), g,
-                      [](std::ptrdiff_t, const T*, std::ptrdiff_t) {});
-    if (i > 0) kernels_.add(slots_.data(), g, size_);
+                      [&](std::ptrdiff_t at, const T* piece, std::ptrdiff_t n) {
+                        if (i > 0) kernels_.add(slots_.data() + at, piece, n);
+                      });
   }
 }
 

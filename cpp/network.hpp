@@ -222,13 +222,21 @@ Outcome Fused<T>::backpropagate(const Team& team, const Batch<T>& batch, const F
                                 const Interrupted& interrupted) {
   const double D = batch.objective->divisor(batch.weights(), net_.n(net_.L()));
   double sum = 0;
-  if (batch.m <= kSampleBlock && (together_ || team.size() == 1) && size_ >= kShareTheta) {
-    // One block: a piece of the gradient is finished while it is in cache.
-    pass_together(team, {batch, D});
+  if (batch.m <= kSampleSpan && (together_ || team.size() == 1) && size_ >= kShareTheta) {
+    // One span: with its last block a piece of the gradient is finished while it is in cache.
+    const std::ptrdiff_t last = (blocks_of(batch.m, kSampleBlock) - 1) * kSampleBlock;
+    spans_together(team, {batch, D}, last);
+    pass_together(team, {batch, D, last});
     sum = add_costs(sum, row_cost_.data(), batch.m);
     if (interrupted() || !representable<T>(sum / D))
       return {std::numeric_limits<double>::infinity(), true};
-    gradient_together(team, static_cast<int>(batch.m), slots_.data(), finish);
+    T* const slot = slots_.data();
+    gradient_together(team, static_cast<int>(batch.m - last),
+                      last == 0 ? slot : desks_[0].block_sum,
+                      [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
+                        if (last > 0) kernels_.add(slot + at, g, n);
+                        finish(at, static_cast<const T*>(slot + at), n);
+                      });
     return {sum / D, false};
   }
   for (std::ptrdiff_t from = 0; from < batch.m; from += round_) {

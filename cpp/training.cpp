@@ -27,7 +27,7 @@ constexpr std::array<RuleName, static_cast<std::size_t>(Rule::count)> kRules = {
 #undef CHAINRULE_ROW
 }};
 
-// Work between two copies of theta, for each parameter: a copy costs about 40.
+// Work between two copies of theta and the state, for each number: a copy costs about 40.
 constexpr double kFlopsPerKeep = 2000;
 
 std::uint64_t mix(std::uint64_t x) {  // the finaliser of splitmix64 (Steele, Lea, Flood 2014)
@@ -376,7 +376,7 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
     // A diverging epoch is taken back as a whole: its last steps may have spoilt theta. Keeping
     // theta costs as much as a short step, so it is kept every few of those only; what came after
     // is done again, which gives the same bits.
-    const double keep_after = kFlopsPerKeep * static_cast<double>(net_.layout.size);
+    const double keep_after = kFlopsPerKeep * (1 + states) * static_cast<double>(net_.layout.size);
     bool theta_is_new = true;
     int kept = 0;
     double flops = 0;  // since then

@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 _SCREEN_SECONDS = 0.1
@@ -269,7 +270,17 @@ def _try(screen: _Screen, write: Any) -> bool:
     """Write; where that fails (nobody reads, the disk is full) give up writing, not training."""
     try:
         write()
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
         screen.abandon()
+        if isinstance(error, BrokenPipeError):
+            _let_go()
         return False
     return True
+
+
+def _let_go() -> None:
+    """Lead stderr, which nobody reads, to nowhere: what it holds would fail again at the exit."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
