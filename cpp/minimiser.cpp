@@ -171,7 +171,7 @@ bool Minimiser<T>::recall(const Team& team, const std::vector<const T*>& pairs) 
     std::copy_n(pairs[2 * k + 1], size_, y(k));
     const double sy = sums.sum([&](Range r) { return dot(s(k), y(k), r); });
     const double yy = sums.sum([&](Range r) { return dot(y(k), y(k), r); });
-    if (!(sy > 0 && std::isfinite(yy))) return false;
+    if (!(sy > 0) || !std::isfinite(yy)) return false;  // NaN too
     rho_[place(k)] = 1 / sy;
     gamma_ = sy / yy;
   }
