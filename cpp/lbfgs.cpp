@@ -34,7 +34,7 @@ Lbfgs<T>::Lbfgs(Network<T>& net, const LbfgsOptions& options, const Decay& decay
     : net_(net),
       minimiser_(net.layout.size, options),
       decay_(decay),
-      partial_(decay.l2 != 0 ? blocks_of(net.layout.size, kSumBlock) + net.L() : 0),
+      partial_(blocks_of(net.layout.size, kSumBlock) + net.L()),
       space_(workspace != nullptr ? *workspace : own_) {}
 
 template <class T>

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule import _core
 from chainrule.losses import LOSSES, checked_loss
 
 M, N_L = 60, 4
@@ -150,6 +151,24 @@ def test_training_falls_and_equals_steps(case):
     np.testing.assert_array_equal(net.theta, twin.theta)
     assert history.val_cost[-1] == net.cost(X, Y, spec, weight)
     assert history.val_cost[2] < history.val_cost[0] < network().cost(X, Y, spec, weight)
+
+
+@pytest.mark.parametrize("widths", [(6,), (900, 900)])  # blocks through all layers; layer by layer
+def test_weights_go_with_their_rows_when_the_order_is_new(widths):
+    def made():
+        layers = [*(cr.Dense(n, "tanh") for n in widths), cr.Dense(N_L)]
+        return cr.Network(layers, 3, dtype="float64", seed=2)
+
+    net, twin = made(), made()
+    weight = RNG.uniform(0, 3, M)
+    net.fit(X, REAL, epochs=2, batch_size=25, seed=5, sample_weight=weight)
+    trainer = cr.Trainer(twin)
+    for epoch in range(2):
+        order = _core.permutation(5, epoch, M)
+        for i in range(0, M, 25):
+            rows = order[i : i + 25]
+            trainer.step(X[rows], REAL[rows], sample_weight=weight[rows])
+    np.testing.assert_array_equal(net.theta, twin.theta)
 
 
 # In the network's last layer z = a: far out every loss is stable.

@@ -257,6 +257,13 @@ def test_penalties_of_lbfgs_may_change_too():
     trainer.penalties = (0, 1e-6)
     trainer.fit(X, Y, epochs=30)
     assert net.cost(X, Y) < 0.01
+    wide = {"widths": (700, 900)}  # many blocks of weights to add up
+    other, twin = network(**wide), network(**wide)
+    late = cr.Trainer(other, cr.LBFGS())  # made without any
+    late.penalties = (0, 0.3)
+    late.fit(X, Y, epochs=5)
+    cr.Trainer(twin, cr.LBFGS(), l2=0.3).fit(X, Y, epochs=5)
+    np.testing.assert_array_equal(other.theta, twin.theta)
     with pytest.raises(ValueError, match="l1 must be 0 with LBFGS"):
         trainer.penalties = (0.1, 0)
 
