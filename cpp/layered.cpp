@@ -10,6 +10,7 @@ constexpr std::ptrdiff_t kNearCache = 32 << 10;     // a share of L1 and L2 for 
 constexpr std::ptrdiff_t kThreadCache = 384 << 10;  // a share of one core's L2
 constexpr std::ptrdiff_t kGroupMemory = 64 << 20;   // for networks too wide for any cache
 constexpr std::ptrdiff_t kWideBlock = 256;          // rows that share one stream of wide weights
+constexpr std::ptrdiff_t kUnitGrain = 32;  // a whole number of panels on every instruction set
 
 // Rows of a stripe: few enough that its gradient stays in L2 until the update and that there are
 // some for every thread, enough that each look at delta feeds many tiles.
@@ -68,9 +69,9 @@ Layered<T>::Layered(const Network<T>& net, std::ptrdiff_t most_rows, int threads
   // Activations of a block stay in L1 or L2 on their way up and down. A group is what the threads
   // hold between two barriers; a network whose single block fills the cache takes many rows
   // at once instead, because then its weights are the larger stream.
-  const bool wide = kSampleBlock * row_bytes > kThreadCache;
-  block_ = wide ? kWideBlock : std::clamp(kNearCache / row_bytes, kRowGrain, kWideBlock);
-  group_ = (wide ? kGroupMemory : threads * kThreadCache) / row_bytes;
+  wide_ = kSampleBlock * row_bytes > kThreadCache;
+  block_ = wide_ ? kWideBlock : std::clamp(kNearCache / row_bytes, kRowGrain, kWideBlock);
+  group_ = (wide_ ? kGroupMemory : threads * kThreadCache) / row_bytes;
   group_ = std::max<std::ptrdiff_t>(group_ / kSampleSpan, 1) * kSampleSpan;
   if (keep == Keep::everything) group_ = round_up(most_rows, kSampleSpan);
   held_ = std::min(group_, std::max<std::ptrdiff_t>(most_rows, 1));
@@ -132,24 +133,31 @@ void Layered<T>::load(const Going<T>& going, Range rows) {
   batch.call_ahead(from + rows.begin, from + rows.end, n_0, n_Y);
 }
 
+// What dropout does to a^l on the way up, and to its slopes on the way down.
 template <class T>
-void Layered<T>::forward(const Going<T>& going, Range rows) {
-  const int m = static_cast<int>(rows.end - rows.begin);
-  for (int l = 1; l <= net_.L(); ++l) {
-    const T* below = on(l - 1).data() + rows.begin * ld[l - 1];
-    T* z_l = z[l].size() > 0 ? z[l].data() + rows.begin * ld[l] : nullptr;
-    T* a_l = a[l].data() + rows.begin * ld[l];
-    // (Z) z^l = a^{l-1} W^lT + b^l   (A) a^l = f(z^l)
-    kernels_.forward(m, net_.n(l - 1), net_.n(l), below, ld[l - 1], weights(net_, l), net_.f[l],
-                     z_l, a_l, ld[l]);
-    T* const on_l = dropped_[l].size() > 0 ? dropped_[l].data() + rows.begin * ld[l] : a_l;
-    if (going.drops(net_, l))
-      kernels_.drop(drop_of(net_, l, *going.batch.drop_key, going.from + rows.begin, false), m,
-                    net_.n(l), a_l, on_l, ld[l]);
-    else if (on_l != a_l)
-      std::copy_n(a_l, m * ld[l], on_l);
-    for (int i = 0; i < m; ++i) on_l[i * ld[l] + net_.n(l)] = 1;
-  }
+void Layered<T>::drop(const Going<T>& going, int l, Tile tile, const T* from, T* to) {
+  Drop<T> how = drop_of(net_, l, *going.batch.drop_key, going.from + tile.rows.begin, false);
+  how.col += static_cast<std::uint32_t>(tile.units.begin) * how.col_step;
+  kernels_.drop(how, tile.m(), tile.n(), from, to, ld[l]);
+}
+
+template <class T>
+void Layered<T>::forward(const Going<T>& going, int l, Tile tile) {
+  const T* const below = on(l - 1).data() + tile.rows.begin * ld[l - 1];
+  const std::ptrdiff_t at = tile.rows.begin * ld[l] + tile.units.begin;
+  T* const a_l = a[l].data() + at;
+  Right<T> W = weights(net_, l);
+  W.p += tile.units.begin;
+  // (Z) z^l = a^{l-1} W^lT + b^l   (A) a^l = f(z^l)
+  kernels_.forward(tile.m(), net_.n(l - 1), tile.n(), below, ld[l - 1], W, net_.f[l],
+                   z[l].size() > 0 ? z[l].data() + at : nullptr, a_l, ld[l]);
+  T* const on_l = dropped_[l].size() > 0 ? dropped_[l].data() + at : a_l;
+  if (going.drops(net_, l))
+    drop(going, l, tile, a_l, on_l);
+  else if (on_l != a_l)
+    for (int i = 0; i < tile.m(); ++i) std::copy_n(a_l + i * ld[l], tile.n(), on_l + i * ld[l]);
+  if (tile.units.end == net_.n(l))
+    for (int i = 0; i < tile.m(); ++i) on_l[i * ld[l] + tile.n()] = 1;
 }
 
 template <class T>
@@ -172,26 +180,31 @@ void Layered<T>::loss(const Going<T>& going, Range rows, bool with_delta) {
   if (with_delta && net_.f[L] != Activation::identity)
     kernels_.derive(net_.f[L], delta_L, z[L].size() > 0 ? z[L].data() + at : nullptr,
                     a[L].data() + at, count * ld[L]);
+  if (with_delta) pack(L, {rows, {0, net_.n(L)}});
+}
+
+// delta^{l-1} from delta^l.
+template <class T>
+void Layered<T>::backward(const Going<T>& going, int l, Tile below) {
+  const std::ptrdiff_t at = below.rows.begin * ld[l - 1] + below.units.begin;
+  Right<T> W = weights_back(net_, l);
+  W.p += below.units.begin * (W.transposed ? W.rs : 1);
+  T* const delta_below = delta[l - 1].data() + at;
+  // (BP2) delta^{l-1} = (delta^l W^l) * f'(z^{l-1})
+  kernels_.backward(below.m(), net_.n(l), below.n(), delta[l].data() + below.rows.begin * ld[l],
+                    ld[l], W, net_.f[l - 1], z[l - 1].size() > 0 ? z[l - 1].data() + at : nullptr,
+                    a[l - 1].data() + at, delta_below, ld[l - 1]);
+  if (going.drops(net_, l - 1)) drop(going, l - 1, below, delta_below, delta_below);
+  pack(l - 1, below);
 }
 
 template <class T>
-void Layered<T>::backward(const Going<T>& going, Range rows) {
-  const int m = static_cast<int>(rows.end - rows.begin);
-  for (int l = net_.L(); l >= 1; --l) {
-    if (panels_[l].size() > 0)
-      kernels_.pack(panels_[l].data() + rows.begin * kernels_.panel, held_ * kernels_.panel,
-                    delta[l].data() + rows.begin * ld[l], ld[l], m, net_.n(l));
-    if (l == 1) return;
-    const T* above = delta[l].data() + rows.begin * ld[l];
-    const std::ptrdiff_t at = rows.begin * ld[l - 1];
-    // (BP2) delta^{l-1} = (delta^l W^l) * f'(z^{l-1})
-    kernels_.backward(m, net_.n(l), net_.n(l - 1), above, ld[l], weights_back(net_, l),
-                      net_.f[l - 1], z[l - 1].size() > 0 ? z[l - 1].data() + at : nullptr,
-                      a[l - 1].data() + at, delta[l - 1].data() + at, ld[l - 1]);
-    if (going.drops(net_, l - 1))  // da/da before dropout
-      kernels_.drop(drop_of(net_, l - 1, *going.batch.drop_key, going.from + rows.begin, false), m,
-                    net_.n(l - 1), delta[l - 1].data() + at, delta[l - 1].data() + at, ld[l - 1]);
-  }
+void Layered<T>::pack(int l, Tile tile) {
+  if (panels_[l].size() == 0) return;
+  const std::ptrdiff_t ld_panel = held_ * kernels_.panel;
+  kernels_.pack(panels_[l].data() + tile.units.begin * held_ + tile.rows.begin * kernels_.panel,
+                ld_panel, delta[l].data() + tile.rows.begin * ld[l] + tile.units.begin, ld[l],
+                tile.m(), tile.n());
 }
 
 // With one output dW^l is one row, and stands like W^l: one element for each input.
@@ -239,12 +252,47 @@ void Layered<T>::take_rows(const Team& team, const Going<T>& going, std::ptrdiff
     for (std::ptrdiff_t i = mine.begin; i < mine.end; i += block_) {
       const Range now{i, std::min(i + block_, mine.end)};
       load(going, now);
-      forward(going, now);
+      for (int l = 1; l <= net_.L(); ++l) forward(going, l, {now, {0, net_.n(l)}});
       if (until == Until::outputs) continue;
       loss(going, now, until == Until::back);
-      if (until == Until::back) backward(going, now);
+      if (until != Until::back) continue;
+      for (int l = net_.L(); l > 1; --l) backward(going, l, {now, {0, net_.n(l - 1)}});
     }
   });
+}
+
+template <class T>
+void Layered<T>::take_units(const Team& team, const Going<T>& going, std::ptrdiff_t rows,
+                            Until until) {
+  const auto by_rows = [&](const auto& body) {
+    team.for_each(parts_, [&](int part, int) {
+      const Range mine = share(rows, kRowGrain, part, parts_);
+      if (mine.size() > 0) body(mine);
+    });
+  };
+  const auto layer = [&](int l, const auto& body) {
+    const std::ptrdiff_t n_l = net_.n(l);
+    if (n_l < parts_ * kUnitGrain) {
+      by_rows([&](Range mine) { body({mine, {0, n_l}}); });
+      return;
+    }
+    team.for_each(parts_,
+                  [&](int part, int) { body({{0, rows}, share(n_l, kUnitGrain, part, parts_)}); });
+  };
+  by_rows([&](Range mine) { load(going, mine); });
+  for (int l = 1; l <= net_.L(); ++l) layer(l, [&](Tile tile) { forward(going, l, tile); });
+  if (until == Until::outputs) return;
+  by_rows([&](Range mine) { loss(going, mine, until == Until::back); });
+  if (until != Until::back) return;
+  for (int l = net_.L(); l > 1; --l) layer(l - 1, [&](Tile below) { backward(going, l, below); });
+}
+
+template <class T>
+void Layered<T>::take(const Team& team, const Going<T>& going, std::ptrdiff_t rows, Until until) {
+  if (wide_ && parts_ > 1 && rows < parts_ * kWideBlock)
+    take_units(team, going, rows, until);
+  else
+    take_rows(team, going, rows, until);
 }
 
 template <class T>
@@ -253,7 +301,7 @@ double Layered<T>::cost(const Team& team, const Batch<T>& batch) {
   double sum = 0;
   for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
     const std::ptrdiff_t rows = std::min(group_, batch.m - from);
-    take_rows(team, {batch, D, from}, rows, Until::loss);
+    take(team, {batch, D, from}, rows, Until::loss);
     sum = add_costs(sum, row_cost_.data(), rows);
   }
   return sum / D;
@@ -264,7 +312,7 @@ void Layered<T>::outputs(const Team& team, const Batch<T>& batch, T* out) {
   const int L = net_.L(), n_L = net_.n(L);
   for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
     const std::ptrdiff_t rows = std::min(group_, batch.m - from);
-    take_rows(team, {batch, 1, from}, rows, Until::outputs);
+    take(team, {batch, 1, from}, rows, Until::outputs);
     for (std::ptrdiff_t i = 0; i < rows; ++i)
       std::copy_n(a[L].data() + i * ld[L], n_L, out + (from + i) * n_L);
   }

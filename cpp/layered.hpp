@@ -40,11 +40,20 @@ class Layered {
  private:
   // A group of rows through all layers, to the loss, and back.
   enum class Until { outputs, loss, back };
+  void take(const Team& team, const Going<T>& going, std::ptrdiff_t rows, Until until);
   void take_rows(const Team& team, const Going<T>& going, std::ptrdiff_t rows, Until until);
+  void take_units(const Team& team, const Going<T>& going, std::ptrdiff_t rows, Until until);
+  struct Tile {  // of a layer's arrays
+    Range rows, units;
+    int m() const { return static_cast<int>(rows.size()); }
+    int n() const { return static_cast<int>(units.size()); }
+  };
   void load(const Going<T>& going, Range rows);
-  void forward(const Going<T>& going, Range rows);
+  void forward(const Going<T>& going, int l, Tile tile);
   void loss(const Going<T>& going, Range rows, bool with_delta);
-  void backward(const Going<T>& going, Range rows);
+  void backward(const Going<T>& going, int l, Tile below);
+  void drop(const Going<T>& going, int l, Tile tile, const T* from, T* to);
+  void pack(int l, Tile tile);
   const Buffer<T>& on(int l) const { return dropped_[l].size() > 0 ? dropped_[l] : a[l]; }
   struct Block {
     T* p;
@@ -56,7 +65,8 @@ class Layered {
 
   const Network<T>& net_;
   const Kernels<T>& kernels_;
-  int parts_;                       // of the rows of a group
+  int parts_;                       // of the rows of a group, or of the units of a layer
+  bool wide_ = false;               // so that W is a larger stream than the activations
   std::ptrdiff_t group_;            // rows whose activations are held at once
   std::ptrdiff_t block_;            // rows that go through all layers while they are in cache
   std::ptrdiff_t held_ = 0;         // rows that there is room for
@@ -84,7 +94,7 @@ Outcome Layered<T>::backpropagate(const Team& team, const Batch<T>& batch, const
   double sum = 0;
   for (std::ptrdiff_t from = 0; from < batch.m; from += group_) {
     const std::ptrdiff_t rows = std::min(group_, batch.m - from);
-    take_rows(team, {batch, D, from}, rows, Until::back);
+    take(team, {batch, D, from}, rows, Until::back);
     sum = add_costs(sum, row_cost_.data(), rows);
     if (interrupted() || !representable<T>(sum / D))
       return {std::numeric_limits<double>::infinity(), true};

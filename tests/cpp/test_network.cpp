@@ -162,11 +162,12 @@ void naive_sums(const std::string& isa) {
 template <class T>
 void same_by_either_way(const std::string& isa) {
   const std::vector<std::vector<int>> shapes = {{1, 1},           {8, 32, 32, 1},   {17, 64, 64, 6},
-                                                {33, 31, 129, 2}, {3, 5, 40, 2, 1}, {70, 300, 1}};
+                                                {33, 31, 129, 2}, {3, 5, 40, 2, 1}, {70, 300, 1},
+                                                {40, 300, 260, 5}};
   for (const auto& widths : shapes)
     for (const std::string f : {"relu", "tanh", "gelu"})
       for (const std::ptrdiff_t m : {1, 7, 33, 130, 700, 2500}) {
-        if (f == "gelu" && m > 130) continue;
+        if ((f == "gelu" && m > 130) || (widths.back() == 5 && m > 700)) continue;
         const Problem<T> p(widths, f, m);
         using Way = typename chainrule::Passes<T>::Way;
         std::vector<T> first, g;
