@@ -221,8 +221,11 @@ typename Layered<T>::Block Layered<T>::gradient_of(const Stripe& s, int rank) {
 }
 
 template <class T>
-void Layered<T>::add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, bool add, int rank) {
+void Layered<T>::add_gradient(const Stripe& s, Block g, const Going<T>& going, std::ptrdiff_t rows,
+                              int rank) {
+  const bool add = going.from > 0;
   const std::ptrdiff_t panel = kernels_.panel;
+  const int block = static_cast<int>(block_of(going.batch.m));
   T* scratch = scratch_.data() + rank * scratch_size_;
   for (std::ptrdiff_t i = 0; i < rows; i += kSampleSpan) {
     const int m = static_cast<int>(std::min(kSampleSpan, rows - i));
@@ -232,14 +235,14 @@ void Layered<T>::add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, boo
     T* to = onto ? span_.data() + rank * stripe_size_ : g.p;
     // (BP4) dW^l = delta^lT a^{l-1}   (BP3) db^l = delta^lT 1: the column of ones in a
     if (net_.n(s.l) == 1)  // vectors along the inputs
-      kernels_.gradient(1, m, s.rows, delta_l, ld[s.l], {below, ld[s.l - 1], panel}, kSampleBlock,
-                        to, 0, scratch);
+      kernels_.gradient(1, m, s.rows, delta_l, ld[s.l], {below, ld[s.l - 1], panel}, block, to, 0,
+                        scratch);
     else
       kernels_.gradient(s.rows, m, net_.n(s.l), below, ld[s.l - 1],
                         panels_[s.l].size() > 0
                             ? Right<T>{panels_[s.l].data() + i * panel, panel, held_ * panel}
                             : Right<T>{delta_l, ld[s.l], panel},
-                        kSampleBlock, to, g.ld, scratch);
+                        block, to, g.ld, scratch);
     if (onto) kernels_.add(g.p, to, s.rows * g.ld);
   }
 }

@@ -61,7 +61,7 @@ class Layered {
   };
   std::ptrdiff_t gradient_ld(int l) const;
   Block gradient_of(const Stripe& s, int rank);
-  void add_gradient(const Stripe& s, Block g, std::ptrdiff_t rows, bool add, int rank);
+  void add_gradient(const Stripe& s, Block g, const Going<T>& going, std::ptrdiff_t rows, int rank);
 
   const Network<T>& net_;
   const Kernels<T>& kernels_;
@@ -102,7 +102,7 @@ Outcome Layered<T>::backpropagate(const Team& team, const Batch<T>& batch, const
     team.for_each(static_cast<int>(stripes_.size()), [&](int part, int rank) {
       for (const Stripe& s : stripes_[part]) {
         const Block g = gradient_of(s, rank);
-        add_gradient(s, g, rows, from > 0, rank);
+        add_gradient(s, g, {batch, D, from}, rows, rank);
         if (!last) continue;
         const std::ptrdiff_t n_out = net_.n(s.l), at = net_.layout.W(s.l) + s.row * n_out;
         if (g.ld == n_out)

@@ -116,14 +116,14 @@ Fused<T>::Fused(const Network<T>& net, std::ptrdiff_t most_rows, int threads, bo
   most_rows = std::max<std::ptrdiff_t>(most_rows, 1);
   // Every thread its own blocks, if there are rows enough to keep all of them busy most of the
   // time.
-  const std::ptrdiff_t blocks = blocks_of(most_rows, kSampleBlock);
-  const std::ptrdiff_t busiest = blocks_of(blocks, threads) * kSampleBlock;
+  const std::ptrdiff_t block = block_of(most_rows), blocks = blocks_of(most_rows, block);
+  const std::ptrdiff_t busiest = blocks_of(blocks, threads) * block;
   together_ = with_gradient && threads > 1 && 5 * most_rows < 4 * threads * busiest;
   const bool alone = threads > 1 && !together_;
   const std::ptrdiff_t spans = blocks_of(most_rows, kSampleSpan);
   if (alone &&
       (spans < threads || (spans < kSpansPerThread * threads && blocks * slot_ < kSlotMemory)))
-    unit_ = kSampleBlock;
+    unit_ = 1;
   round_ = std::min(spans, alone ? kSpansPerThread * threads : 1) * kSampleSpan;
   row_cost_.reset(std::min(round_, round_up(most_rows, kSampleBlock)));
 
@@ -164,7 +164,7 @@ Fused<T>::Fused(const Network<T>& net, std::ptrdiff_t most_rows, int threads, bo
       std::fill_n(desk.on[l] + net.n(l) * ld_, ld_, T(1));
   }
   if (!with_gradient) return;
-  const std::ptrdiff_t slots = blocks_of(std::min(round_, most_rows), unit_);
+  const std::ptrdiff_t slots = blocks_of(std::min(round_, most_rows), unit_ * block);
   slots_.reset(checked_multiply(slots, slot_));
   if (most_rows > round_) total_.reset(size_);
 }
@@ -255,19 +255,19 @@ void Fused<T>::backward(const Desk& desk, const Going<T>& going, Range samples) 
 // Slots of gradients, each member filling some of them alone.
 template <class T>
 void Fused<T>::spans_alone(const Team& team, const Going<T>& going, std::ptrdiff_t rows) {
-  const int units = static_cast<int>(blocks_of(rows, unit_));
-  team.for_each(units, [&](int unit, int rank) {
+  const std::ptrdiff_t size = block_of(going.batch.m), unit_rows = unit_ * size;
+  team.for_each(static_cast<int>(blocks_of(rows, unit_rows)), [&](int unit, int rank) {
     const Desk& desk = desks_[rank];
     T* const slot = slots_.data() + unit * slot_;
-    const std::ptrdiff_t end = std::min((unit + 1) * unit_, rows);
-    for (std::ptrdiff_t i = unit * unit_; i < end; i += kSampleBlock) {
-      const Range all{0, std::min(kSampleBlock, end - i)};
+    const std::ptrdiff_t begin = unit * unit_rows, end = std::min(begin + unit_rows, rows);
+    for (std::ptrdiff_t i = begin; i < end; i += size) {
+      const Range all{0, std::min(size, end - i)};
       const Going<T> block{going.batch, going.D, going.from + i};
       load(desk, block, all);
       forward(desk, block, all);
       loss(desk, block, all, true, row_cost_.data() + i);
       backward(desk, block, all);
-      const bool first = i == unit * unit_;
+      const bool first = i == begin;
       T* const g = first ? slot : desk.block_sum;
       gradient(desk, static_cast<int>(all.size()), 0, 1, g, desk.scratch,
                [](std::ptrdiff_t, const T*, std::ptrdiff_t) {});
@@ -280,7 +280,7 @@ void Fused<T>::spans_alone(const Team& team, const Going<T>& going, std::ptrdiff
 template <class T>
 void Fused<T>::pass_together(const Team& team, const Going<T>& block) {
   const Desk& desk = desks_[0];
-  const std::ptrdiff_t count = std::min(kSampleBlock, block.batch.m - block.from);
+  const std::ptrdiff_t count = std::min(block_of(block.batch.m), block.batch.m - block.from);
   const std::ptrdiff_t first = block.from % round_;  // of row_cost_
   const int parts = team.size();
   team.for_each(parts, [&](int part, int) {
@@ -296,10 +296,11 @@ void Fused<T>::pass_together(const Team& team, const Going<T>& block) {
 // One slot; the members share the samples of a block, then the rows of its gradient.
 template <class T>
 void Fused<T>::spans_together(const Team& team, const Going<T>& going, std::ptrdiff_t rows) {
-  for (std::ptrdiff_t i = 0; i < rows; i += kSampleBlock) {
+  const std::ptrdiff_t size = block_of(going.batch.m);
+  for (std::ptrdiff_t i = 0; i < rows; i += size) {
     pass_together(team, {going.batch, going.D, going.from + i});
     T* const g = i == 0 ? slots_.data() : desks_[0].block_sum;
-    gradient_together(team, static_cast<int>(std::min(kSampleBlock, rows - i)), g,
+    gradient_together(team, static_cast<int>(std::min(size, rows - i)), g,
                       [&](std::ptrdiff_t at, const T* piece, std::ptrdiff_t n) {
                         if (i > 0) kernels_.add(slots_.data() + at, piece, n);
                       });
@@ -308,8 +309,9 @@ void Fused<T>::spans_together(const Team& team, const Going<T>& going, std::ptrd
 
 // The slots of a round into one sum: blocks within spans, then spans, in order.
 template <class T>
-void Fused<T>::add_slots(std::ptrdiff_t rows, bool first, Range theta) {
-  const std::ptrdiff_t units = blocks_of(rows, unit_), of_span = kSampleSpan / unit_;
+void Fused<T>::add_slots(const Batch<T>& batch, std::ptrdiff_t rows, bool first, Range theta) {
+  const std::ptrdiff_t units = blocks_of(rows, unit_ * block_of(batch.m));
+  const std::ptrdiff_t of_span = kSpanBlocks / unit_;
   T* const g = slots_.data() + theta.begin;
   T* const sum = total_.size() > 0 ? total_.data() + theta.begin : g;
   for (std::ptrdiff_t span = 0; span < units; span += of_span) {

@@ -81,11 +81,27 @@ void Batch<T>::call_ahead(std::ptrdiff_t from, std::ptrdiff_t to, int n_X, int n
   }
 }
 
-// Sums over samples have one order, whatever the batch, the threads, the cache and the way: each
-// block of rows is one chain, the sums of a span's blocks are added in order, then those of spans.
+inline std::ptrdiff_t blocks_of(std::ptrdiff_t n, std::ptrdiff_t size) {
+  return (n + size - 1) / size;
+}
+inline std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t multiple) {
+  return blocks_of(n, multiple) * multiple;
+}
+
+// Sums over samples have one order, whatever the threads, the cache and the way: each block of rows
+// is one chain, the sums of a span's blocks are added in order, then those of spans.
 constexpr std::ptrdiff_t kSampleBlock = 128;
 constexpr std::ptrdiff_t kSpanBlocks = 8;
 constexpr std::ptrdiff_t kSampleSpan = kSpanBlocks * kSampleBlock;
+
+// Rows of a block. A batch that is one span has blocks of about the same size, so that threads with
+// a block each have as much to do.
+inline std::ptrdiff_t block_of(std::ptrdiff_t batch_rows) {
+  constexpr std::ptrdiff_t kBlockGrain = 8;
+  if (batch_rows > kSampleSpan) return kSampleBlock;
+  const std::ptrdiff_t count = std::max<std::ptrdiff_t>(blocks_of(batch_rows, kSampleBlock), 1);
+  return round_up(blocks_of(batch_rows, count), kBlockGrain);
+}
 
 // The costs of rows, added block by block: C before the division.
 double add_costs(double sum, const double* row_cost, std::ptrdiff_t rows);
@@ -122,13 +138,6 @@ struct Outcome {
   double cost;   // infinite when stopped
   bool stopped;  // by the caller, or by a cost that is not representable
 };
-
-inline std::ptrdiff_t blocks_of(std::ptrdiff_t n, std::ptrdiff_t size) {
-  return (n + size - 1) / size;
-}
-inline std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t multiple) {
-  return blocks_of(n, multiple) * multiple;
-}
 
 // Passes of a network that is small enough to stay in cache. Samples are columns, theta is read and
 // the gradient written as they lie. A block of samples goes through all layers and back on a desk;
@@ -169,7 +178,7 @@ class Fused {
   void gradient_together(const Team& team, int samples, T* g, const Finish& finish);
   void spans_alone(const Team& team, const Going<T>& going, std::ptrdiff_t rows);
   void spans_together(const Team& team, const Going<T>& going, std::ptrdiff_t rows);
-  void add_slots(std::ptrdiff_t rows, bool first, Range theta);
+  void add_slots(const Batch<T>& batch, std::ptrdiff_t rows, bool first, Range theta);
 
   const Network<T>& net_;
   const Kernels<T>& kernels_;
@@ -179,7 +188,7 @@ class Fused {
   std::ptrdiff_t ld_;           // of its arrays
   std::ptrdiff_t scratch_size_ = 0;
   bool together_ = false;
-  std::ptrdiff_t unit_ = kSampleSpan;  // rows whose gradients are summed in one slot
+  std::ptrdiff_t unit_ = kSpanBlocks;  // blocks whose gradients are summed in one slot
   std::ptrdiff_t round_ = 0;           // rows between two looks at the cost
   Buffer<T> arena_;
   std::vector<Desk> desks_;
@@ -224,7 +233,8 @@ Outcome Fused<T>::backpropagate(const Team& team, const Batch<T>& batch, const F
   double sum = 0;
   if (batch.m <= kSampleSpan && (together_ || team.size() == 1) && size_ >= kShareTheta) {
     // One span: with its last block a piece of the gradient is finished while it is in cache.
-    const std::ptrdiff_t last = (blocks_of(batch.m, kSampleBlock) - 1) * kSampleBlock;
+    const std::ptrdiff_t block = block_of(batch.m);
+    const std::ptrdiff_t last = (blocks_of(batch.m, block) - 1) * block;
     spans_together(team, {batch, D}, last);
     pass_together(team, {batch, D, last});
     sum = add_costs(sum, row_cost_.data(), batch.m);
@@ -252,7 +262,7 @@ Outcome Fused<T>::backpropagate(const Team& team, const Batch<T>& batch, const F
     const int parts = size_ < kShareTheta ? 1 : team.size();
     team.for_each(parts, [&](int part, int) {
       const Range mine = share(size_, kThetaGrain, part, parts);
-      add_slots(rows, from == 0, mine);
+      add_slots(batch, rows, from == 0, mine);
       const T* g = total_.size() > 0 ? total_.data() : slots_.data();
       if (last) finish(mine.begin, g + mine.begin, mine.size());
     });

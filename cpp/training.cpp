@@ -110,6 +110,7 @@ Passes<T>& Workspace<T>::passes_for(const Network<T>& net, std::ptrdiff_t batch_
     passes = std::make_unique<Passes<T>>(net, batch_rows, wanted);
     rows = batch_rows;
     threads = wanted;
+    pace = {};
   }
   return *passes;
 }
@@ -159,8 +160,8 @@ void Trainer<T>::descend(const Update<T>& update, std::ptrdiff_t at, const T* g,
 
 // Penalties are for weights, not for biases.
 template <class T>
-void Trainer<T>::descend_penalised(double share, std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
-  const Update<T> of_weights = update(1, share), of_biases = update(1, 0);
+void Trainer<T>::descend_apart(const Update<T>& of_weights, const Update<T>& of_biases,
+                               std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
   const std::ptrdiff_t end = at + n;
   for (int l = 1; l <= net_.L(); ++l) {
     const std::ptrdiff_t W = net_.layout.W(l), b = net_.layout.b(l), next = b + net_.n(l);
@@ -238,11 +239,12 @@ Outcome Trainer<T>::one_step(const Team& team, Passes<T>& passes, const Batch<T>
   const double extra = penalised ? share_of_penalties * penalty(team) : 0;
   Outcome outcome{};
   if (std::isinf(optimizer_.clip_norm)) {  // each piece of the gradient is used as it comes
-    const Update<T> now = update(1, 0);
+    const Update<T> plain = update(1, 0);
+    const Update<T> with_penalties = penalised ? update(1, share_of_penalties) : plain;
     outcome = passes.backpropagate(
         team, batch,
         [&](std::ptrdiff_t at, const T* g, std::ptrdiff_t n) {
-          penalised ? descend_penalised(share_of_penalties, at, g, n) : descend(now, at, g, n);
+          penalised ? descend_apart(with_penalties, plain, at, g, n) : descend(plain, at, g, n);
         },
         interrupted);
   } else {
@@ -271,6 +273,18 @@ Outcome Trainer<T>::one_step(const Team& team, Passes<T>& passes, const Batch<T>
   return outcome;
 }
 
+// step(alone): with all of the team, or alone where that is sooner.
+template <class T>
+template <class Step>
+Outcome Trainer<T>::paced(std::ptrdiff_t m, const Step& step) {
+  if (space_.threads == 1) return step(true);
+  const auto before = std::chrono::steady_clock::now();
+  const Outcome outcome = step(space_.pace.alone());
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
+  if (m == space_.rows) space_.pace.took(seconds.count());
+  return outcome;
+}
+
 template <class T>
 void Trainer<T>::outputs(const Data<T>& data, T* out) {
   Passes<T>& passes = space_.passes_for(net_, data.m);
@@ -283,9 +297,12 @@ void Trainer<T>::outputs(const Data<T>& data, T* out) {
 template <class T>
 double Trainer<T>::step(const Data<T>& batch) {
   Passes<T>& passes = space_.passes_for(net_, batch.m);
-  Outcome outcome{};
-  parallel(space_.threads, [&](const Team& team) {
-    outcome = one_step(team, passes, batch.as_batch(), [] { return false; });
+  const Outcome outcome = paced(batch.m, [&](bool alone) {
+    Outcome done{};
+    parallel(alone ? 1 : space_.threads, [&](const Team& team) {
+      done = one_step(team, passes, batch.as_batch(), [] { return false; });
+    });
+    return done;
   });
   return outcome.cost;
 }
@@ -365,7 +382,8 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
           batch.Y += from * data.objective->targets(net_.n(net_.L()));
           if (batch.weight != nullptr) batch.weight += from;
         }
-        const Outcome outcome = one_step(team, passes, batch, poll);
+        const Outcome outcome = paced(
+            m, [&](bool alone) { return one_step(alone ? Team() : team, passes, batch, poll); });
         total.cost += (whole_sum ? 1 : batch.weights()) * outcome.cost;
         total.stopped = outcome.stopped;
       }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "pace.hpp"
 #include "passes.hpp"
 
 namespace chainrule {
@@ -79,6 +80,7 @@ struct Workspace {
   std::unique_ptr<Passes<T>> passes;
   std::ptrdiff_t rows = 0;
   int threads = 0;
+  Pace pace;  // of the steps
   Buffer<T> start_theta, start_state[kMostStates];
   Buffer<T> gradient;      // all of it, where its norm is wanted
   Buffer<double> partial;  // sums of blocks of theta
@@ -119,7 +121,8 @@ class Trainer {
  private:
   // The numbers of the step to come, with `share` of the penalties.
   Update<T> update(double scale, double share) const;
-  void descend_penalised(double share, std::ptrdiff_t at, const T* g, std::ptrdiff_t n);
+  void descend_apart(const Update<T>& of_weights, const Update<T>& of_biases, std::ptrdiff_t at,
+                     const T* g, std::ptrdiff_t n);
   void descend(const Update<T>& update, std::ptrdiff_t at, const T* g, std::ptrdiff_t n);
   // Sums over x in blocks, added in order: over the weights alone, or all of theta.
   struct Sums {
@@ -133,6 +136,8 @@ class Trainer {
   template <class Interrupted>
   Outcome one_step(const Team& team, Passes<T>& passes, const Batch<T>& batch,
                    const Interrupted& interrupted);
+  template <class Step>
+  Outcome paced(std::ptrdiff_t m, const Step& step);
 
   Network<T>& net_;
   Optimizer optimizer_;

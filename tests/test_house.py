@@ -24,6 +24,7 @@ CPP_ORDER = [
     "layout",
     "line_search",
     "minimiser",
+    "pace",
     "objective",
     "network",
     "layered",

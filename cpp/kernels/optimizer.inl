@@ -150,23 +150,35 @@ void add(T* sum, const T* term, std::ptrdiff_t n) {
   for (; i < n; ++i) sum[i] += term[i];
 }
 
+template <class T>
+CHAINRULE_INLINE Vec<double> load_doubles(const T* from) {
+  constexpr int bytes = kLanes<double> * static_cast<int>(sizeof(T));
+  typedef T Part __attribute__((vector_size(bytes), aligned(alignof(T)), may_alias));
+  return __builtin_convertvector(*reinterpret_cast<const Part*>(from), Vec<double>);
+}
+
 // Sixteen sums side by side, whatever the width of a vector, then in order.
 template <class T>
 void sums(const T* x, std::ptrdiff_t n, double* absolute, double* squares) {
-  constexpr int kSums = 16;
-  double a[kSums] = {}, s[kSums] = {};
-  const auto add_one = [&](std::ptrdiff_t i, int k) CHAINRULE_LAMBDA {
-    const double v = x[i];
-    a[k] += v < 0 ? -v : v;
-    s[k] = fma_scalar(v, v, s[k]);
+  constexpr int kSums = 16, kVectors = kSums / kLanes<double>;
+  Vec<double> a[kVectors] = {}, s[kVectors] = {};
+  const auto add = [&](const T* from) CHAINRULE_LAMBDA {
+    unrolled<kVectors>([&](auto k) CHAINRULE_LAMBDA {
+      const Vec<double> v = load_doubles(from + k * kLanes<double>);
+      a[k] += abs<double>(v);
+      s[k] = fma<double>(v, v, s[k]);
+    });
   };
   std::ptrdiff_t i = 0;
-  for (; i + kSums <= n; i += kSums)
-    for (int k = 0; k < kSums; ++k) add_one(i + k, k);
-  for (int k = 0; i + k < n; ++k) add_one(i + k, k);
+  for (; i + kSums <= n; i += kSums) add(x + i);
+  if (i < n) {
+    T rest[kSums] = {};
+    for (int k = 0; i + k < n; ++k) rest[k] = x[i + k];
+    add(rest);
+  }
   *absolute = *squares = 0;
   for (int k = 0; k < kSums; ++k) {
-    *absolute += a[k];
-    *squares += s[k];
+    *absolute += a[k / kLanes<double>][k % kLanes<double>];
+    *squares += s[k / kLanes<double>][k % kLanes<double>];
   }
 }

@@ -118,7 +118,11 @@ double gradient_by(typename chainrule::Passes<T>::Way way, int threads, const Pr
 template <class T>
 void naive_sums(const std::string& isa) {
   if (!fuses(isa)) return;
-  for (const std::ptrdiff_t m : {1, 127, 128, 129, 1000, 1024, 1025, 5000}) {
+  for (const std::ptrdiff_t m : {1, 127, 128, 129, 200, 257, 897, 1000, 1024, 1025, 5000}) {
+    // As few blocks as possible, of the same size up to a multiple of 8.
+    std::ptrdiff_t rows = 128;
+    if (m <= 1024)
+      while (rows > 8 && (rows - 8) * ((m + 127) / 128) >= m) rows -= 8;
     const Problem<T> p({3, 2}, "identity", m);
     std::vector<T> expected(p.net.theta.size()), span(expected.size()), block(expected.size());
     const T scale = static_cast<T>(2.0 / (2.0 * static_cast<double>(m)));
@@ -132,14 +136,16 @@ void naive_sums(const std::string& isa) {
         row_cost = std::fma(static_cast<double>(e), static_cast<double>(e), row_cost);
         for (int k = 0; k <= 3; ++k) {
           T& sum = block[k * 2 + j];
-          sum = std::fma(k < 3 ? p.X[i * 3 + k] : T(1), e * scale, i % 128 == 0 ? T(0) : sum);
+          sum = std::fma(k < 3 ? p.X[i * 3 + k] : T(1), e * scale, i % rows == 0 ? T(0) : sum);
         }
       }
       block_cost += row_cost;
-      if (i % 128 != 127 && i != m - 1) continue;
-      cost += block_cost;
-      block_cost = 0;
-      const std::ptrdiff_t b = i / 128;
+      if (i % 128 == 127 || i == m - 1) {
+        cost += block_cost;
+        block_cost = 0;
+      }
+      if (i % rows != rows - 1 && i != m - 1) continue;
+      const std::ptrdiff_t b = i / rows;
       for (std::size_t w = 0; w < span.size(); ++w) {
         span[w] = b % 8 == 0 ? block[w] : span[w] + block[w];
         if (b % 8 == 7 || i == m - 1) expected[w] = b < 8 ? span[w] : expected[w] + span[w];

@@ -286,6 +286,26 @@ void any_batch_after_any() {
   chainrule::set_isa(isa);
 }
 
+// So many steps that some of them are tried without the team: the same bits.
+template <class T>
+void steps_that_change_hands(const std::vector<int>& widths, std::ptrdiff_t batch) {
+  const std::ptrdiff_t m = 2 * batch + batch / 2;
+  std::vector<T> X(m * widths.front()), Y(m * widths.back());
+  std::vector<T> first;
+  for (const int threads : {1, 2, 3}) {
+    chainrule::set_max_threads(threads);
+    Network<T> net(widths, std::vector<std::string>(widths.size() - 1, "tanh"));
+    fill(net, X, Y);
+    for (std::ptrdiff_t i = 0; i < net.theta.size(); ++i) net.theta[i] *= T(0.05);
+    Trainer<T> trainer(net, sgd(0.01, 0.5));
+    trainer.fit({X.data(), Y.data(), m}, {}, {60, batch, true, 1, 0}, {});
+    for (int i = 0; i < 120; ++i) trainer.step({X.data(), Y.data(), batch});
+    if (threads == 1) first = theta_of(net);
+    CHECK(theta_of(net) == first) << threads << " threads, batches of " << batch;
+  }
+  chainrule::set_max_threads(0);
+}
+
 // The cost of validation data is that of the weights after the epoch, on a wide network too.
 template <class T>
 void validated(const std::vector<int>& widths) {
@@ -311,6 +331,11 @@ int main() {
   validated<float>(wide);
   validated<double>(wide);
   validated<double>({3, 20, 2});
+  for (const std::ptrdiff_t batch : {64, 200, 256, 1100}) {
+    steps_that_change_hands<float>({64, 128, 64, 1}, batch);
+    steps_that_change_hands<double>({64, 100, 10}, batch);
+  }
+  steps_that_change_hands<float>(wide, 16);
   any_batch_after_any<float>();
   any_batch_after_any<double>();
   allocates_once<float>({8, 32, 32, 1});

@@ -99,7 +99,7 @@ class Fitted:
         """What to do about columns of different size, the usual reason for a slow descent."""
         if self.network_.scaling is not None:
             return ""
-        size = np.sqrt(np.mean(np.square(X, dtype=np.float64), axis=0))
+        size = np.sqrt(np.einsum("ij,ij->j", X, X, dtype=np.float64) / len(X))
         size = size[size > 0]
         if size.size and (size.max() > UNEVEN * size.min() or size.max() > UNEVEN):
             return (
