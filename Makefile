@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CPP := $(wildcard cpp/*.hpp cpp/*.cpp cpp/kernels/* benchmarks/*.cpp tests/cpp/*)
-TIDIED := cpp/dispatch.cpp cpp/parallel.cpp cpp/objective.cpp cpp/minimiser.cpp cpp/network.cpp cpp/training.cpp \
+TIDIED := cpp/dispatch.cpp cpp/parallel.cpp cpp/objective.cpp cpp/minimiser.cpp cpp/network.cpp cpp/penalty.cpp cpp/training.cpp \
           cpp/lbfgs.cpp
 BUILT := $(VENV)/.built
 # What else to install for the tests, such as PEERS=torch: without it, what needs it is skipped.

@@ -34,7 +34,6 @@ Lbfgs<T>::Lbfgs(Network<T>& net, const LbfgsOptions& options, const Decay& decay
     : net_(net),
       minimiser_(net.layout.size, options),
       decay_(decay),
-      partial_(blocks_of(net.layout.size, kSumBlock) + net.L()),
       space_(workspace != nullptr ? *workspace : own_) {}
 
 template <class T>
@@ -48,31 +47,9 @@ double Lbfgs<T>::evaluate(const Team& team, Passes<T>& passes, const Data<T>& da
   const Outcome outcome = passes.backpropagate(team, batch, keep, interrupted);
   if (outcome.stopped || decay_.l2 == 0) return outcome.cost;
   const double l2 = decay_.per_row ? decay_.l2 / batch.weights() : decay_.l2;
-  return outcome.cost + add_decay(team, l2, g);
-}
-
-template <class T>
-double Lbfgs<T>::add_decay(const Team& team, double l2, T* g) {
-  const Team members = net_.layout.size < kShareTheta ? Team() : team;
-  std::ptrdiff_t used = 0;
-  for (int l = 1; l <= net_.L(); ++l) {
-    const std::ptrdiff_t W = net_.layout.W(l), b = net_.layout.b(l);
-    const auto blocks = static_cast<int>(blocks_of(b - W, kSumBlock));
-    members.for_each(blocks, [&](int block, int) {
-      const std::ptrdiff_t from = W + block * kSumBlock, to = std::min(b, from + kSumBlock);
-      double sum = 0;
-      for (std::ptrdiff_t i = from; i < to; ++i) {
-        const auto w = static_cast<double>(net_.theta[i]);
-        sum += w * w;
-        g[i] = static_cast<T>(static_cast<double>(g[i]) + l2 * w);
-      }
-      partial_[used + block] = sum;
-    });
-    used += blocks;
-  }
-  double squares = 0;
-  for (std::ptrdiff_t i = 0; i < used; ++i) squares += partial_[i];
-  return l2 / 2 * squares;
+  add_penalties(team, net_, 0, l2, g);
+  const ThetaSums w = sums(team, net_, net_.theta.data(), true, space_.partial);
+  return outcome.cost + l2 / 2 * w.squares;
 }
 
 template <class T>

@@ -44,12 +44,10 @@ class Lbfgs {
   template <class Interrupted>
   double evaluate(const Team& team, Passes<T>& passes, const Data<T>& data, T* g,
                   const Interrupted& interrupted);
-  double add_decay(const Team& team, double l2, T* g);  // to g; returns the cost of it
 
   Network<T>& net_;
   Minimiser<T> minimiser_;
   Decay decay_;
-  Buffer<double> partial_;  // one sum for each block of weights
   Workspace<T> own_;
   Workspace<T>& space_;
 };

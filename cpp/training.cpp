@@ -172,53 +172,9 @@ void Trainer<T>::descend_apart(const Update<T>& of_weights, const Update<T>& of_
 }
 
 template <class T>
-typename Trainer<T>::Sums Trainer<T>::sums(const Team& team, const T* x, bool weights_alone) {
-  constexpr std::ptrdiff_t kBlock = 4096;
-  Buffer<double>& partial = space_.partial;
-  if (partial.size() == 0) partial.reset(2 * (blocks_of(net_.layout.size, kBlock) + net_.L()));
-  const Team members = net_.layout.size < kShareTheta ? Team() : team;
-  std::ptrdiff_t used = 0;
-  for (int l = 1; l <= net_.L(); ++l) {
-    const std::ptrdiff_t begin = net_.layout.W(l),
-                         end = net_.layout.b(l) + (weights_alone ? 0 : net_.n(l));
-    const int blocks = static_cast<int>(blocks_of(end - begin, kBlock));
-    members.for_each(blocks, [&](int block, int) {
-      const std::ptrdiff_t from = begin + block * kBlock;
-      double* const to = partial.data() + 2 * (used + block);
-      kernels<T>().sums(x + from, std::min(kBlock, end - from), to, to + 1);
-    });
-    used += blocks;
-  }
-  Sums total{0, 0};
-  for (std::ptrdiff_t i = 0; i < used; ++i) {
-    total.absolute += partial[2 * i];
-    total.squares += partial[2 * i + 1];
-  }
-  return total;
-}
-
-template <class T>
 double Trainer<T>::penalty(const Team& team) {
-  const Sums w = sums(team, net_.theta.data(), true);
+  const ThetaSums w = sums(team, net_, net_.theta.data(), true, space_.partial);
   return optimizer_.l1 * w.absolute + optimizer_.l2 / 2 * w.squares;
-}
-
-// To the gradient, what update() would add to it.
-template <class T>
-void Trainer<T>::add_penalties(const Team& team, double share, T* g) const {
-  const T l1 = static_cast<T>(share * optimizer_.l1), l2 = static_cast<T>(share * optimizer_.l2);
-  const T* const theta = net_.theta.data();
-  const int parts = net_.layout.size < kShareTheta ? 1 : team.size();
-  team.for_each(parts, [&](int part, int) {
-    for (int l = 1; l <= net_.L(); ++l) {
-      const std::ptrdiff_t W = net_.layout.W(l);
-      const Range mine = chainrule::share(net_.layout.b(l) - W, kThetaGrain, part, parts);
-      for (std::ptrdiff_t i = W + mine.begin; i < W + mine.end; ++i) {
-        const T sign = theta[i] > 0 ? T(1) : theta[i] < 0 ? T(-1) : T(0);
-        g[i] = std::fma(l1, sign, std::fma(l2, theta[i], g[i]));
-      }
-    }
-  });
 }
 
 template <class T>
@@ -257,8 +213,11 @@ Outcome Trainer<T>::one_step(const Team& team, Passes<T>& passes, const Batch<T>
         },
         interrupted);
     if (!outcome.stopped) {
-      if (penalised) add_penalties(team, share_of_penalties, whole.data());
-      const double length = std::sqrt(sums(team, whole.data(), false).squares);
+      if (penalised)  // what update() would add to the gradient
+        add_penalties(team, net_, share_of_penalties * optimizer_.l1,
+                      share_of_penalties * optimizer_.l2, whole.data());
+      const double length =
+          std::sqrt(sums(team, net_, whole.data(), false, space_.partial).squares);
       const Update<T> now =
           update(length > optimizer_.clip_norm ? optimizer_.clip_norm / length : 1.0, 0);
       const int parts = whole.size() < kShareTheta ? 1 : team.size();

@@ -12,6 +12,7 @@
 
 #include "pace.hpp"
 #include "passes.hpp"
+#include "penalty.hpp"
 
 namespace chainrule {
 
@@ -124,13 +125,7 @@ class Trainer {
   void descend_apart(const Update<T>& of_weights, const Update<T>& of_biases, std::ptrdiff_t at,
                      const T* g, std::ptrdiff_t n);
   void descend(const Update<T>& update, std::ptrdiff_t at, const T* g, std::ptrdiff_t n);
-  // Sums over x in blocks, added in order: over the weights alone, or all of theta.
-  struct Sums {
-    double absolute, squares;
-  };
-  Sums sums(const Team& team, const T* x, bool weights_alone);
   double penalty(const Team& team);
-  void add_penalties(const Team& team, double share, T* g) const;
   std::uint64_t drop_key() const;
   // One pass and one step of it; theta_finite_ tells whether all of theta is finite still.
   template <class Interrupted>

@@ -28,6 +28,7 @@ CPP_ORDER = [
     "objective",
     "network",
     "layered",
+    "penalty",
     "passes",
     "training",
     "lbfgs",
