@@ -197,10 +197,8 @@ MUTANTS = (
            "larger + log1p<T>(r)", "larger"),
     Mutant("kernels/loss.inl", "gaussian_nll: s has no share of exp(s) in the variance",
            "* T(0.5) * dv", "* T(0.5)"),
-    Mutant("kernels/loss.inl", "samples as columns: the weights are left out of the slopes",
-           "if (in.weight != nullptr) scale *= load_part(in.weight + i, left);\n"
-           "    Sums<T> sums;\n    LossLanes<T, L>::run(Columns",
-           "Sums<T> sums;\n    LossLanes<T, L>::run(Columns"),
+    Mutant("kernels/loss.inl", "the weights are left out of the slopes",
+           "if (in.weight != nullptr) scale *= load_part(in.weight + i, left);", ""),
     Mutant("kernels/loss.inl", "samples as rows: the last one of a group is lost",
            "for (int lane = 0; lane < count; ++lane) p[lane * ld + j] = x[lane];",
            "for (int lane = 0; lane + 1 < count; ++lane) p[lane * ld + j] = x[lane];"),

@@ -111,6 +111,8 @@ struct LossRow<T, Loss::given> {
 template <class T>
 struct Columns {
   std::ptrdiff_t ld;
+  int count;
+  CHAINRULE_INLINE std::ptrdiff_t of_sample(int i) const { return i; }
   CHAINRULE_INLINE Vec<T> get(const T* p, int j) const { return load(p + j * ld); }
   CHAINRULE_INLINE void put(T* p, int j, Vec<T> x) const { store<T>(p + j * ld, x); }
 };
@@ -119,6 +121,7 @@ template <class T>
 struct Rows {
   std::ptrdiff_t ld;
   int count;  // the others repeat the first
+  CHAINRULE_INLINE std::ptrdiff_t of_sample(int i) const { return i * ld; }
   CHAINRULE_INLINE Vec<T> get(const T* p, int j) const {
     Vec<T> x{};
     for (int lane = 0; lane < kLanes<T>; ++lane) x[lane] = p[(lane < count ? lane : 0) * ld + j];
@@ -217,33 +220,18 @@ struct LossLanes<T, Loss::gaussian_nll> {
   }
 };
 
-template <class T, Loss L>
-void loss_in_columns(int outputs, int samples, const LossInput<T>& in, T* delta, double* row_cost) {
+template <class T, Loss L, class View>
+void loss_in_lanes(int outputs, int samples, const LossInput<T>& in, T* delta, double* row_cost) {
   constexpr int n = kLanes<T>;
   for (int i = 0; i < samples; i += n) {
     const int left = samples - i < n ? samples - i : n;
+    const View view{in.ld, left};
+    const std::ptrdiff_t at = view.of_sample(i);
     Vec<T> scale = broadcast(in.scale);
     if (in.weight != nullptr) scale *= load_part(in.weight + i, left);
     Sums<T> sums;
-    LossLanes<T, L>::run(Columns<T>{in.ld}, outputs, in.a + i, in.y + i, in.parameters, scale,
-                         delta != nullptr ? delta + i : nullptr, sums);
-    for (int lane = 0; lane < left; ++lane)
-      row_cost[i + lane] =
-          in.weight != nullptr ? in.weight[i + lane] * sums.of[lane] : sums.of[lane];
-  }
-}
-
-template <class T, Loss L>
-void loss_in_rows(int rows, int cols, const LossInput<T>& in, T* delta, double* row_cost) {
-  constexpr int n = kLanes<T>;
-  for (int i = 0; i < rows; i += n) {
-    const int left = rows - i < n ? rows - i : n;
-    Vec<T> scale = broadcast(in.scale);
-    if (in.weight != nullptr) scale *= load_part(in.weight + i, left);
-    Sums<T> sums;
-    LossLanes<T, L>::run(Rows<T>{in.ld, left}, cols, in.a + i * in.ld, in.y + i * in.ld,
-                         in.parameters, scale, delta != nullptr ? delta + i * in.ld : nullptr,
-                         sums);
+    LossLanes<T, L>::run(view, outputs, in.a + at, in.y + at, in.parameters, scale,
+                         delta != nullptr ? delta + at : nullptr, sums);
     for (int lane = 0; lane < left; ++lane)
       row_cost[i + lane] =
           in.weight != nullptr ? in.weight[i + lane] * sums.of[lane] : sums.of[lane];
@@ -252,7 +240,7 @@ void loss_in_rows(int rows, int cols, const LossInput<T>& in, T* delta, double* 
 
 // Where each output is a number of its own, lanes are outputs: rows are read as they lie.
 template <class T, Loss L>
-void loss_along_rows(int rows, int cols, const LossInput<T>& in, T* delta, double* row_cost) {
+void loss_along_rows(int cols, int rows, const LossInput<T>& in, T* delta, double* row_cost) {
   constexpr int n = kLanes<T>;
   for (int i = 0; i < rows; ++i) {
     const T* ai = in.a + i * in.ld;
@@ -271,15 +259,16 @@ void loss_along_rows(int rows, int cols, const LossInput<T>& in, T* delta, doubl
 }
 
 template <class T>
-struct LossKernels {
+struct LossKernels {  // (outputs, samples, ...)
   void (*rows)(int, int, const LossInput<T>&, T*, double*);
   void (*columns)(int, int, const LossInput<T>&, T*, double*);
 };
 
 template <class T, Loss L, LossPer P>
 constexpr LossKernels<T> loss_kernels() {
-  if constexpr (P == LossPer::element) return {loss_along_rows<T, L>, loss_in_columns<T, L>};
-  return {loss_in_rows<T, L>, loss_in_columns<T, L>};
+  constexpr auto columns = loss_in_lanes<T, L, Columns<T>>;
+  if constexpr (P == LossPer::element) return {loss_along_rows<T, L>, columns};
+  return {loss_in_lanes<T, L, Rows<T>>, columns};
 }
 
 template <class T>
@@ -291,7 +280,7 @@ constexpr LossKernels<T> kLosses[] = {
 
 template <class T>
 void loss(int rows, int cols, const LossInput<T>& in, T* delta, double* row_cost) {
-  kLosses<T>[static_cast<int>(in.loss)].rows(rows, cols, in, delta, row_cost);
+  kLosses<T>[static_cast<int>(in.loss)].rows(cols, rows, in, delta, row_cost);
 }
 
 template <class T>
