@@ -700,6 +700,33 @@ def test_evaluate_says_which_rows_were_seen(run, table):
     assert "learnt from" not in run("evaluate", "h.safetensors", "new.csv").err
 
 
+@pytest.mark.parametrize("target", ["price", "kind", "price,rent", "--loss=quantile:0.1,0.9"])
+def test_rows_of_weight_0_are_not_counted_as_evaluated(run, table, target):
+    """As if they were not in the table, and they are said to be there."""
+    options = ["--target", "price", target] if target[0] == "-" else ["--target", target]
+    run("train", "h.csv", *options, "--features", "rooms,area", "--dtype", "float64", *QUICK)
+    m = len(table["w"])
+    weighted = {**table, "w": np.where(np.arange(m) % 8 == 3, 0.0, np.array(table["w"]) + 0.5)}
+    write("w.csv", weighted)
+    write("less.csv", {k: np.array(v)[weighted["w"] > 0].tolist() for k, v in weighted.items()})
+    ask = ["evaluate", "h.safetensors", "--weights", "w"]
+    found, expected = (
+        json.loads(run(*ask, name, "--json").out)["metrics"] for name in ("w.csv", "less.csv")
+    )
+    zeros = int((weighted["w"] == 0).sum())
+    assert zeros > 10
+    assert (found.pop("rows"), found.pop("rows_of_weight_0")) == (m - zeros, zeros)
+    assert (expected.pop("rows"), expected.pop("rows_of_weight_0")) == (m - zeros, 0)
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        if isinstance(value, float):
+            assert value == pytest.approx(expected[name], rel=1e-9)
+    said = f"w.csv: {m - zeros} rows, and {zeros} of weight 0, which do not count\n"
+    assert said in run(*ask, "w.csv").out
+    assert f"less.csv: {m - zeros} rows\n" in run(*ask, "less.csv").out
+    assert f"w.csv: {m} rows\n" in run("evaluate", "h.safetensors", "w.csv").out
+
+
 # --- what cannot be -------------------------------------------------------------------------------
 
 
