@@ -187,12 +187,11 @@ def test_every_loss_trains_as_in_python(run, table, text, n_L):
     y = np.repeat(np.array(table["sold"], float).reshape(-1, 1), n_L, axis=1)
     train, _ = split(160)
     twin = cr.Network([cr.Dense(6, "relu"), cr.Dense(n_L)], 2, dtype="float64", seed=0)
-    fitted = cr.Scaling.fit(X[train], y[train])
-    if text == "poisson":
-        fitted = cr.Scaling(fitted.x_mean, fitted.x_scale, [0.0], [1.0])
-    twin.scaling = fitted
+    twin.scaling = None if text == "poisson" else cr.Scaling.fit(X[train], y[train])
     loss = loss_of(text.replace("-", "_"))
-    twin.fit(X[train], y[train], epochs=4, optimizer=cr.SGD(0.001, 0.9), loss=loss)
+    scale = "auto"  # of counts it is more than a scaling
+    twin.fit(X[train], y[train], epochs=4, optimizer=cr.SGD(0.001, 0.9), loss=loss, scale=scale)
+    assert net.scaling == twin.scaling
     assert net.theta.tobytes() == twin.theta.tobytes()
     out = run("predict", "h.safetensors", "h.csv").out.split()
     name = ["sold"] if n_L == 1 else ["sold_q0.1", "sold_q0.5", "sold_q0.9"]
@@ -699,6 +698,33 @@ def test_evaluate_says_which_rows_were_seen(run, table):
     assert "learnt from 128 of these rows" in run("evaluate", "h.safetensors", "h.csv").err
     write("new.csv", houses(seed=9))
     assert "learnt from" not in run("evaluate", "h.safetensors", "new.csv").err
+
+
+@pytest.mark.parametrize("target", ["price", "kind", "price,rent", "--loss=quantile:0.1,0.9"])
+def test_rows_of_weight_0_are_not_counted_as_evaluated(run, table, target):
+    """As if they were not in the table, and they are said to be there."""
+    options = ["--target", "price", target] if target[0] == "-" else ["--target", target]
+    run("train", "h.csv", *options, "--features", "rooms,area", "--dtype", "float64", *QUICK)
+    m = len(table["w"])
+    weighted = {**table, "w": np.where(np.arange(m) % 8 == 3, 0.0, np.array(table["w"]) + 0.5)}
+    write("w.csv", weighted)
+    write("less.csv", {k: np.array(v)[weighted["w"] > 0].tolist() for k, v in weighted.items()})
+    ask = ["evaluate", "h.safetensors", "--weights", "w"]
+    found, expected = (
+        json.loads(run(*ask, name, "--json").out)["metrics"] for name in ("w.csv", "less.csv")
+    )
+    zeros = int((weighted["w"] == 0).sum())
+    assert zeros > 10
+    assert (found.pop("rows"), found.pop("rows_of_weight_0")) == (m - zeros, zeros)
+    assert (expected.pop("rows"), expected.pop("rows_of_weight_0")) == (m - zeros, 0)
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        if isinstance(value, float):
+            assert value == pytest.approx(expected[name], rel=1e-9)
+    said = f"w.csv: {m - zeros} rows, and {zeros} of weight 0, which do not count\n"
+    assert said in run(*ask, "w.csv").out
+    assert f"less.csv: {m - zeros} rows\n" in run(*ask, "less.csv").out
+    assert f"w.csv: {m} rows\n" in run("evaluate", "h.safetensors", "w.csv").out
 
 
 # --- what cannot be -------------------------------------------------------------------------------

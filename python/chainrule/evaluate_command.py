@@ -84,7 +84,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     if dropped:
         note(f"note: {dropped} row(s) with missing cells are left out")
     kind = f"classification, {len(known.classes)} classes" if known.classes else "regression"
-    say("table", f"{Path(options.table).name}: {len(rows)} rows")
+    text = f"{Path(options.table).name}: {scores.rows} rows"
+    if scores.weightless:
+        text += f", and {scores.weightless} of weight 0, which do not count"
+    say("table", text)
     say("target", f"{listing(known.target.columns, 5)} ({kind})")
     say("result", scores.summary())
     lines = scores.confusion_lines()

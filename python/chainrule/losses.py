@@ -60,6 +60,7 @@ class Loss:
     name: ClassVar[str] = ""
     share: ClassVar[str] = ""
     scales_targets: ClassVar[bool] = True
+    of_rates: ClassVar[bool] = False  # outputs are logarithms of Y: a factor of Y is a shift of a
     reductions: ClassVar[tuple[str, ...]] = ("mean", "mean_rows", "sum")
 
     reduction: str = "mean"
@@ -263,13 +264,19 @@ class Quantile(Loss):
 class Poisson(Loss):
     """For counts: the output is the logarithm of the rate, c = exp(a) - y a.
 
-    The negative log likelihood of a Poisson variable without log(y!). Y is at least 0 and is not
-    standardised. Parameters as for `Loss`.
+    The negative log likelihood of a Poisson variable without log(y!). Y is at least 0.
+
+    An untrained network says rates near exp(0) = 1, and steps towards counts near 200 are too long.
+    So with fit(..., scale="auto"), which `chainrule train` always does, outputs start at the
+    logarithm of the mean of their column of Y; and columns whose mean is above 1 are divided by it
+    inside the network, as are their shares of the cost. `Network.predict` answers the logarithm of
+    the rate in the user's units all the same. Parameters as for `Loss`.
     """
 
     name: ClassVar[str] = "poisson"
     share: ClassVar[str] = "(exp(a^L) - y a^L)"
     scales_targets: ClassVar[bool] = False
+    of_rates: ClassVar[bool] = True
 
     def check_targets(self, y: Array, name: str = "Y") -> None:
         _within(y, name, "poisson", 0, None)

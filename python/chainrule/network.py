@@ -518,7 +518,8 @@ class Network:
         scale : {None, "auto"}
             "auto" gives a network that has no scaling one, that of the training rows, kept in
             `net.scaling`: mean 0 and spread 1 for each input, and for each target where the loss
-            allows it and the last layer has no activation. A later `fit` keeps it.
+            allows it and the last layer has no activation; counts ("poisson") are divided by their
+            mean where that is above 1. A later `fit` keeps it.
 
         Returns
         -------
@@ -644,6 +645,9 @@ class Network:
         loss.check_targets(y, name)
         if scaling is None:
             return y
+        if loss.of_rates and (scaling.y_scale == 1).all():
+            y = scaling.standardise_rates(y)
+            return as_matrix(y, f"{name} (scaled)", self._dtype)
         if not (loss.scales_targets or isinstance(loss, CustomLoss)):
             if scaling.scales_targets:
                 raise ValueError(

@@ -65,7 +65,7 @@ def gather(
         Y = users_targets(net, loss, Y, "Y", len(X))
         w = net._weights(sample_weight, len(X), loss)
         train, held = _split(len(X), validation_split, seed, w)
-        net.scaling = fitted_scaling(net, loss, X[train], Y[train], None if w is None else w[train])
+        standardise(net, loss, X[train], Y[train], None if w is None else w[train])
     rows = _rows(net, loss, (X, Y, sample_weight), ("X", "Y", "sample_weight"), keep)
     if validation_split is not None:
         train, held = _split(len(rows), validation_split, seed, rows.w)
@@ -82,11 +82,25 @@ def gather(
     return rows, _rows(net, loss, three, names, keep)
 
 
-def fitted_scaling(net: Network, loss: Loss, X: Array, Y: Array, w: Array | None) -> Scaling:
+def standardise(net: Network, loss: Loss, X: Array, Y: Array, w: Array | None) -> None:
     """What scale="auto" means for these rows, both (m, .) in the user's units.
 
-    Targets are standardised where the loss allows it and the outputs can be any number.
+    Targets are standardised where the loss allows it and the outputs can be any number. Outputs
+    that are logarithms of rates start at that of the mean rate: a mean above 1 goes into the
+    scaling, which divides the targets, and one below 1 into the bias of the last layer.
     """
+    if not loss.of_rates or net.layers[-1].activation != "identity":
+        net.scaling = _fitted_scaling(net, loss, X, Y, w)
+        return
+    loss.check_targets(Y)
+    scaling = Scaling.fit(X, outputs=net.n[-1], sample_weight=w).with_log_means(Y, w)
+    small = scaling.y_mean == 0
+    mean = np.average(np.where(small, Y, 1.0), axis=0, weights=w)
+    net.scaling = scaling
+    net.b[net.L] += np.log(np.where(mean > 0, mean, 1.0))
+
+
+def _fitted_scaling(net: Network, loss: Loss, X: Array, Y: Array, w: Array | None) -> Scaling:
     n_L = net.n[-1]
     if not loss.scales_targets or net.layers[-1].activation != "identity":
         return Scaling.fit(X, outputs=n_L, sample_weight=w)

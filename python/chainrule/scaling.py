@@ -103,6 +103,35 @@ class Scaling:
             np.concatenate([self.y_scale, np.ones_like(self.y_scale)]),
         )
 
+    def with_log_means(self, Y: Any, sample_weight: Any = None) -> Scaling:
+        """The scaling for a network whose outputs are logarithms of rates, as `poisson` wants.
+
+        y_mean becomes the logarithm of the mean of each column of Y, and y_scale 1. So an output of
+        0 inside stands for the mean rate, and targets are divided by it (`standardise_rates`):
+        counts near 1e5 are learnt like counts near 1. Where the mean is below 1, y_mean is 0: rare
+        counts in units of their mean would be zeros and a few large numbers, and steps too long
+        (fit(..., scale="auto") moves the bias of the output instead).
+
+        Parameters
+        ----------
+        Y : array_like, shape (m, n_L), or (m,) for one output
+            At least 0.
+        sample_weight : array_like, shape (m,), optional
+            As for `fit`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `fit`; or the mean of a column is negative.
+        """
+        Y = as_matrix(Y, "Y", np.float64, column=True)
+        weights = None if sample_weight is None else _weights(sample_weight, Y.shape[0])
+        mean = _mean_and_scale(Y, weights)[0]
+        if (mean < 0).any():
+            raise ValueError(f"Y must be at least 0 on average, got {mean.min():.6g} in a column")
+        logs = np.log(np.maximum(mean, 1.0))
+        return Scaling(self.x_mean, self.x_scale, logs, np.ones_like(logs))
+
     @property
     def scales_targets(self) -> bool:
         """Whether targets have other units inside."""
@@ -121,6 +150,15 @@ class Scaling:
         """Y (m, k), k <= n_L, in the user's units -> standardised, float64; may overflow to inf."""
         k = Y.shape[1]
         return _standardised(Y, self.y_mean[:k], self.y_scale[:k])
+
+    def standardise_rates(self, Y: NDArray[Any]) -> NDArray[np.float64]:
+        """Rates or counts Y (m, n_L) -> in units of exp(y_mean), float64; may overflow to inf.
+
+        For outputs that are logarithms of Y: their y_mean is a factor of Y.
+        """
+        with np.errstate(over="ignore", under="ignore"):
+            rates: NDArray[np.float64] = Y / np.exp(self.y_mean)
+        return rates
 
     def restore_y(self, y: NDArray[Any]) -> NDArray[np.float64]:
         """Standardised y (m, n_L) -> the user's units, float64; may overflow to inf."""

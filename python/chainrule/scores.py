@@ -29,6 +29,7 @@ class Scores:
     Attributes
     ----------
     rows : int
+        That count: those of weight 0 do not.
     metrics : dict of str to float
         Over all outputs; NaN where a metric is not defined for these rows.
     outputs : dict of str to dict
@@ -39,6 +40,8 @@ class Scores:
         Row i for what is, column j for what was predicted; added up weights, where there are some.
     unit : str
         The target, when there is one.
+    weightless : int
+        Further rows, of weight 0.
     """
 
     rows: int
@@ -47,10 +50,12 @@ class Scores:
     classes: tuple[str, ...] = ()
     confusion: Array | None = None
     unit: str = ""
+    weightless: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """What JSON can hold of it, NaN apart."""
-        found: dict[str, Any] = {"rows": self.rows, **self.metrics}
+        found: dict[str, Any] = {"rows": self.rows, "rows_of_weight_0": self.weightless}
+        found |= self.metrics
         if self.outputs:
             found["outputs"] = self.outputs
         if self.confusion is not None:
@@ -145,16 +150,17 @@ def of_numbers(
     spread: Array | None = None,
 ) -> Scores:
     """Judge predictions A of Y, both (m, targets) in the user's units, and standard deviations."""
+    rows = _counted(Y, sample_weight)
     each = {name: _numbers(Y[:, k], A[:, k], sample_weight) for k, name in enumerate(names)}
     if spread is not None:
         for k, name in enumerate(names):
             near = np.abs(Y[:, k] - A[:, k]) <= spread[:, k]
             each[name]["within_std"] = float(np.average(near, weights=sample_weight))
     if len(names) == 1:
-        return Scores(len(Y), each[names[0]], unit=names[0])
+        return Scores(rows, each[names[0]], unit=names[0], weightless=len(Y) - rows)
     # The mean of errors in different units would say nothing.
     overall = {"r2": float(np.mean([one["r2"] for one in each.values()]))}
-    return Scores(len(Y), overall, each)
+    return Scores(rows, overall, each, weightless=len(Y) - rows)
 
 
 def of_quantiles(
@@ -191,7 +197,8 @@ def of_quantiles(
         overall["inside"] = float(np.average(inside, weights=w))
     elif len(names) == 1:
         overall = each[names[0]]
-    return Scores(len(Y), overall, each if len(names) > 1 else {})
+    rows = _counted(Y, sample_weight)
+    return Scores(rows, overall, each if len(names) > 1 else {}, weightless=len(Y) - rows)
 
 
 def of_classes(
@@ -215,7 +222,13 @@ def of_classes(
         found["log_loss"] = metrics.log_loss(y, P, sample_weight)
     names = list(range(len(classes)))
     table = metrics.confusion_matrix(y, answer, names, sample_weight)
-    return Scores(len(y), found, {}, tuple(classes), table)
+    rows = _counted(y, sample_weight)
+    return Scores(rows, found, {}, tuple(classes), table, weightless=len(y) - rows)
+
+
+def _counted(y: Array, w: Array | None) -> int:
+    """How many rows count."""
+    return len(y) if w is None else int(np.count_nonzero(w))
 
 
 def _numbers(y: Array, a: Array, w: Array | None) -> dict[str, float]:

@@ -33,7 +33,7 @@ from .history import History
 from .layers import Dense
 from .network import Network
 from .progress import short
-from .scaling import Scaling
+from .rows import standardise
 from .scores import Scores
 from .stopping import EarlyStopping
 from .tables import listing
@@ -61,7 +61,8 @@ def _train(options: argparse.Namespace) -> int:
     if talk:
         _introduce(table, net)
     with data_errors(options.table):
-        net.scaling = _scaling(table)
+        rows = table.train
+        standardise(net, table.known.loss, rows.X, rows.Y, None)
         history = _fit(net, table, options)
         net.metadata[TABLE] = {
             "name": table.name,
@@ -101,19 +102,6 @@ def _network(options: argparse.Namespace, known: Description) -> Network:
         raise Failure(
             USAGE, f"argument --hidden: no memory for a network {widths} ({error})"
         ) from None
-
-
-def _scaling(table: TrainingTable) -> Scaling:
-    """Standardised inputs; targets too where the loss allows it, but never classes."""
-    known, rows = table.known, table.train
-    fitted = Scaling.fit(rows.X, rows.Y)
-    mean, scale = fitted.y_mean, fitted.y_scale
-    if known.classes or not known.loss.scales_targets:
-        mean, scale = np.zeros(known.outputs), np.ones(known.outputs)
-    elif known.loss.name == "gaussian_nll":  # the second half are logarithms of variances
-        mean = np.concatenate([mean, 2 * np.log(scale)])
-        scale = np.concatenate([scale, np.ones_like(scale)])
-    return Scaling(fitted.x_mean, fitted.x_scale, mean, scale)
 
 
 def _fit(net: Network, table: TrainingTable, options: argparse.Namespace) -> History:

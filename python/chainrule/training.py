@@ -292,7 +292,7 @@ class Trainer:
         callbacks = checked_callbacks(callbacks)
         measures = checked_metrics(metrics)
         mode = mode_of(early_stopping, measures)
-        scaling, done = net._scaling, self._engine.steps
+        scaling, bias, done = net._scaling, net.b[net.L].copy(), self._engine.steps
         try:
             train, held = gather(
                 net,
@@ -313,6 +313,8 @@ class Trainer:
             return self._run(seen, epochs, batch_size, shuffle, seed)
         except BaseException:
             if self._engine.steps == done:  # nothing was learnt in a new scaling
+                if net._scaling is not scaling:
+                    net.b[net.L][...] = bias
                 net._scaling = scaling
             raise
 

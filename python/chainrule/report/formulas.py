@@ -42,6 +42,7 @@ from .terms import (
     derivative,
     largest,
     left_out,
+    rate,
     slope,
     standardised,
     sum_lines,
@@ -144,7 +145,11 @@ class Formulas:
                 float(v)
                 for v in (s.Y[i - 1, column], scaling.y_mean[j - 1], scaling.y_scale[j - 1])
             )
-            equations = standardised(symbol, "Y", j, raw, mean, scale)
+            equations = (
+                rate(symbol, j, raw, mean)
+                if s.loss.of_rates
+                else standardised(symbol, "Y", j, raw, mean, scale)
+            )
         note = f"Target {s.outputs[j - 1]}." if s.named else ""
         return Item(f"y-{i}-{j}", "y", symbol, f"target {j}{self._of_sample(i)}", value, equations,
                     note=note)  # fmt: skip

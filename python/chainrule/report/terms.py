@@ -84,6 +84,18 @@ def standardised(
     ]
 
 
+def rate(symbol: str, k: int, raw: float, log_mean: float) -> list[Equation]:
+    """A count in units of its mean."""
+    mean = float(np.exp(log_mean))
+    return [
+        Equation(
+            line(symbol, frac(index(mi("Y"), whole(k)), mtext("mean"))), "divided by the mean"
+        ),
+        Equation(line("", frac(number(raw), number(mean)))),
+        Equation(line("", exact(raw / mean))),
+    ]
+
+
 def activation(name: str, z: str, negative: bool = False) -> str:
     """f(z) written out; `z` is a symbol or a number."""
     inner = brackets(z) if negative else z

@@ -48,6 +48,7 @@ def numbers(cells: Sequence[str]) -> NDArray[np.float64]:
 # Of these characters Python's float() makes nothing but plain decimal numbers: no 1_000, no nan,
 # no digits of other scripts. So one test per row stands in for one per cell.
 PLAIN_ROW = re.compile(r"[0-9+\-.eE \t,]*")
+_PLAIN = b"0123456789+-.eE \t,"
 _ALMOST_NUMBER = re.compile(r"[+-]?(nan|inf(inity)?|0x[0-9a-f]+|\d[\d_]*([.,][\d_]*)*(e[+-]?\d+)?)")
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?([T ]\d\d?:\d\d.*)?", re.ASCII)
@@ -110,27 +111,31 @@ def column(name: str, cells: Sequence[str], place: Callable[[int], str]) -> Colu
         How a message calls the row k, from 0.
     """
     texts = np.array(cells, dtype=object) if cells else np.zeros(0, object)
-    lowered = [cell.lower() for cell in cells]
-    gaps = np.fromiter((not cell or cell in GAPS for cell in lowered), bool, len(cells))
+    values = plain_numbers(cells) if cells else None
+    if values is not None:
+        return _numeric(name, cells, values, np.zeros(len(cells), bool), texts)
+    lowered = {cell: cell.lower() for cell in dict.fromkeys(cells)}
+    words = {cell for cell, low in lowered.items() if not cell or low in GAPS}
+    gaps = np.fromiter(map(words.__contains__, cells), bool, len(cells))
     rows = np.flatnonzero(~gaps).tolist()
     filled = [cells[row] for row in rows]
     if not filled:
         return Column(name, "real", np.full(len(cells), np.nan), gaps, cells=texts)
-    values = _plain(filled)
+    values = plain_numbers(filled)
     if values is not None:
         return _numeric(name, filled, values, gaps, texts)
-    if {lowered[row] for row in rows} <= {"true", "false"}:
-        truths = np.fromiter((cell == "true" for cell in lowered), bool, len(cells))
+    if {low for cell, low in lowered.items() if cell not in words} <= {"true", "false"}:
+        truths = np.fromiter((lowered[cell] == "true" for cell in cells), bool, len(cells))
         return Column(name, "boolean", truths, gaps, cells=texts)
-    reasons = [refusal(cell) for cell in filled]
-    count = sum(not reason for reason in reasons)
-    first = next(k for k, reason in enumerate(reasons) if reason)
+    reasons = {cell: refusal(cell) for cell in lowered if cell not in words}
+    count = sum(not reasons[cell] for cell in filled)
+    first = next(k for k, cell in enumerate(filled) if reasons[cell])
     blank = np.fromiter((not cell for cell in cells), bool, len(cells))
     refused = ""
     if 2 * count >= len(filled):
         refused = (
             f"has numbers in {count} of {len(filled)} cells, but in {place(rows[first])} "
-            f"{reasons[first]}; correct it, or name the column in categorical if it is text"
+            f"{reasons[filled[first]]}; correct it, or name the column in categorical if it is text"
         )
     elif all(map(_DATE.fullmatch, filled)):
         refused = (
@@ -141,12 +146,12 @@ def column(name: str, cells: Sequence[str], place: Callable[[int], str]) -> Colu
     return Column(name, kind, texts, blank, refusal=refused, cells=texts)
 
 
-def _plain(cells: Sequence[str]) -> NDArray[np.float64] | None:
-    """The cells as numbers when all of them are; else None."""
-    if not PLAIN_ROW.fullmatch(",".join(cells)):
+def plain_numbers(cells: Sequence[str]) -> NDArray[np.float64] | None:
+    """The cells as numbers when all of them are plain decimal numbers; else None."""
+    if ",".join(cells).encode().translate(None, _PLAIN):
         return None
     try:
-        values = np.array([float(cell) for cell in cells])
+        values = np.fromiter(map(float, cells), np.float64, len(cells))
     except ValueError:
         return None
     return values if np.isfinite(values).all() else None
@@ -161,9 +166,12 @@ def _numeric(
 ) -> Column:
     """A column of numbers: whole when each is, and not each is written with a point."""
     whole = all(map(_WHOLE.fullmatch, filled)) and not all("." in cell for cell in filled)
-    if whole and np.abs(numbers).max() < 2.0**63:
+    largest = np.abs(numbers).max() if whole else np.inf
+    if largest < 2.0**63:
         integers = np.zeros(len(gaps), np.int64)
-        integers[~gaps] = [int(cell.partition(".")[0]) for cell in filled]
+        exact = largest < 2.0**53
+        digits = numbers if exact else [int(cell.partition(".")[0]) for cell in filled]
+        integers[~gaps] = digits
         return Column(name, "integer", integers, gaps, cells=texts)
     values = np.full(len(gaps), np.nan)
     values[~gaps] = numbers

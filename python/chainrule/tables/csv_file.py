@@ -11,7 +11,7 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -20,8 +20,13 @@ from ..frames import Column, Frame
 from ..frames import quoted as show
 from .cells import PLAIN_ROW, column, refusal
 from .names import Table, checked_names, hint_names, pick
+from .plain_csv import read_plain, shared
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LINE_LIMIT = 1 << 24  # bytes; a file without line ends must not fill the memory
+BATCH = 10_000  # rows that are turned into columns together
 
 _ENCODINGS = (
     (b"\xff\xfe\0\0", "UTF-32"),
@@ -37,29 +42,59 @@ def read_csv(path: Path, wanted: tuple[str, ...] | None, text: tuple[str, ...]) 
         rows = records(file, path)
         names = next(rows)[1]
         picked, position = pick(path, names, wanted, text)
-        take = _taker([position[name] for name in picked])
-        texts: dict[str, list[str]] = {name: [] for name in text}
-        known: dict[str, str] = {}  # a label that repeats is stored once
-        values, lines = array("d"), array("q")
-        for line, row in rows:
-            cells = take(row)
-            values.extend(_row_of_numbers(cells, path, line, picked))
-            for name, column in texts.items():
-                cell = row[position[name]].strip()
-                column.append(known.setdefault(cell, cell))
-            lines.append(line)
+        numeric = [position[name] for name in picked]
+        strings = [position[name] for name in text]
+        body = file.tell()
+        file.seek(0)
+        header_lines = file.read(body).count(b"\n")
+        plain = read_plain(file, len(names), numeric, strings, LINE_LIMIT)
+        if plain is not None:
+            texts, matrix, m = plain
+            lines = np.arange(m) + header_lines + 1
+        else:
+            file.seek(body)
+            texts, matrix, lines = _read_rows(rows, path, picked, numeric, strings)
         if file.tell() != size:
             raise FormatError(f"{path}: changed while reading; try again")
-    if not lines:
+    if not len(lines):
         raise FormatError(f"{path}: no data rows, only a header" + hint_names(names))
+    columns = dict(zip(text, map(tuple, texts), strict=True))
+    return Table(picked, matrix, columns, str(path), lines)
+
+
+def _read_rows(
+    rows: Iterator[tuple[int, tuple[str, ...]]],
+    path: Path,
+    picked: Sequence[str],
+    numeric: Sequence[int],
+    text: Sequence[int],
+) -> tuple[list[list[str]], NDArray[np.float64], NDArray[np.int64]]:
+    """Read row by row, so that the first mistake in the file is the one that is told."""
+    take = _taker(numeric)
+    texts: list[list[str]] = [[] for _ in text]
+    known: dict[str, str] = {}
+    values, lines = array("d"), array("q")
+    batch: list[tuple[str, ...]] = []
+
+    def spill() -> None:
+        by_column = list(zip(*batch, strict=True))
+        for cells, k in zip(texts, text, strict=True):
+            cells.extend(shared(map(str.strip, by_column[k]), known))
+        batch.clear()
+
+    for line, row in rows:
+        if numeric:
+            values.extend(_row_of_numbers(take(row), path, line, picked))
+        if text:
+            batch.append(row)
+            if len(batch) == BATCH:
+                spill()
+        lines.append(line)
+    if batch:
+        spill()
     matrix = np.frombuffer(values, np.float64) if values else np.zeros(0)
-    return Table(
-        picked,
-        matrix.reshape(len(lines), len(picked)),
-        {name: tuple(cells) for name, cells in texts.items()},
-        str(path),
-        np.frombuffer(lines, np.int64),
-    )
+    where = np.frombuffer(lines, np.int64) if lines else np.zeros(0, np.int64)
+    return texts, matrix.reshape(len(lines), len(picked)), where
 
 
 def _row_of_numbers(
@@ -80,7 +115,7 @@ def _row_of_numbers(
     raise AssertionError(cells)  # what the quick test refuses, the slow one refuses too
 
 
-def _taker(positions: list[int]) -> Any:
+def _taker(positions: Sequence[int]) -> Any:
     """Return a function row -> the cells at these positions."""
     if len(positions) > 1:
         return itemgetter(*positions)
