@@ -194,7 +194,7 @@ def _check_fit(step: Step, start: Start, where: str, ledger: Ledger) -> None:
 SMALL = ("few units", (5, 13, 9, 2), ("tanh", "silu", "identity"), 33, DTYPES)
 SHARED = ("shared blocks", (31, 90, 75, 9), ("silu", "tanh", "identity"), 140, ("float32",))
 # Layer by layer: shares of the units, and blocks and groups of rows.
-UNITS = ("many units", (3, 4203, 2), ("tanh", "identity"), 33, ("float32",))
+UNITS = ("many units", (3, 4203, 2), ("tanh", "identity"), 33, DTYPES)
 ROWS = ("many units", (1, 2051, 1), ("relu", "identity"), 1030, ("float64",))
 WIDE = ("wide layers", (403, 901, 384, 3), ("relu", "tanh", "identity"), 17, ("float64",))
 
@@ -210,7 +210,7 @@ STEPS: tuple[tuple[Any, str, bool, tuple[float, ...], dict[str, Any]], ...] = (
     (SMALL, "mse", True, (), {"l1": 0.1, "l2": 0.3, "per_row": True, "clip": 2.0}),
     (SHARED, "mse", False, (), {"l1": 0.003, "l2": 0.02}),
     (SHARED, "mse", True, (), {"l1": 0.1, "l2": 0.3, "per_row": True, "clip": 0.25}),
-    (WIDE, "mse", False, (), {"l1": 1e-3, "l2": 0.02}),
+    (UNITS, "mse", True, (), {"l1": 1e-3, "l2": 0.02}),
     (UNITS, "mse", False, (), {"l1": 1e-3, "l2": 0.02, "clip": 0.5}),
 )
 
