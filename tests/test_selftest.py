@@ -20,10 +20,13 @@ from chainrule.trace import Numbered
 
 room = {
     name: importlib.import_module(f"chainrule.selftest.{name}")
-    for name in ("elementary", "equations", "gradients", "ledger", "planted", "ways")
-}
+    for name in (
+        "elementary", "equations", "gradients", "ledger", "planted", "regularisation", "ways",
+    )
+}  # fmt: skip
 cases = list(selftest.cases(0))
 FEW = cases[2:8]
+steps = room["regularisation"].steps(0)
 
 
 def settings():
@@ -39,8 +42,10 @@ def _left_as_found():
 
 @pytest.fixture
 def quick(monkeypatch):
-    """A few small networks and one small training."""
+    """A few small networks and steps, and one small training."""
     monkeypatch.setattr(selftest, "cases", lambda seed: FEW)
+    small = [step for step in steps if step.case.m == 33 and max(step.case.n) < 99]
+    monkeypatch.setattr(room["regularisation"], "steps", lambda seed: small)
     monkeypatch.setattr(room["gradients"], "TRAININGS", room["gradients"].TRAININGS[:1])
 
 
@@ -62,7 +67,10 @@ def test_every_claim_holds_here(report):
     assert all(found.passed for found in report.findings)
     # Errors that are 0 everywhere would say that both sides are the same computation.
     worst = {found.claim: found.error for found in report.findings}
-    for claim in ("Z", "A", "MSE", "BP1", "BP2", "BP3", "BP4", "GD", "rules", "reference", "fit"):
+    for claim in (
+        "Z", "A", "MSE", "BP1", "BP2", "BP3", "BP4",
+        "GD", "rules", "reference", "dropout", "penalties", "fit",
+    ):  # fmt: skip
         assert worst[claim] > 0, claim
 
 
@@ -108,6 +116,30 @@ def test_the_cases_are_those_that_the_core_has_ways_for():
     assert {c.dtype for c in cases if c.n_parameters * size[c.dtype] > 5 << 20} == set(size)
     for case in cases[::7]:
         assert case.network().n_parameters == case.n_parameters
+
+
+def test_dropout_and_penalties_are_tried_on_either_way():
+    size = {"float32": 4, "float64": 8}
+
+    def large(case):  # more than 5 MB of theta, or than 4 MB of a block of 128 samples
+        most = max(case.n_parameters / 5, 2 * sum(case.n) * 128 / 4)
+        return most * size[case.dtype] > 1 << 20
+
+    dropout = [step.case for step in steps if step.case.dropout]
+    assert {(large(case), case.dtype) for case in dropout} == {
+        (way, dtype) for way in (True, False) for dtype in size
+    }
+    assert any(case.n_parameters * size[case.dtype] > 5 << 20 for case in dropout)
+    assert {step.claim for step in steps} == {"dropout", "penalties"}
+    for name in ("l1", "l2", "clip"):
+        tried = {large(step.case) for step in steps if 0 < getattr(step, name) < np.inf}
+        assert tried == {True, False}, name
+    assert {step.case.weighted for step in steps if step.per_row} == {True}
+    assert {step.case.weighted for step in steps if not step.per_row} == {True, False}
+    assert min(step.clip for step in steps) < 1 < sorted({step.clip for step in steps})[-2]
+    # A fit with weights in a shuffled order, on either way.
+    fitted = [step.case for step in steps if not room["regularisation"].is_large(step.case)]
+    assert {large(case) for case in fitted if case.weighted} == {True, False}
 
 
 @pytest.mark.parametrize("arguments", [["selftest", "--json"], ["selftest", "--seed", "4"]])
@@ -255,6 +287,18 @@ def wrong_activation(name, z):
     return (a, changed(df, 1e-4)) if name == "gelu" else (a, df)
 
 
+def of_the_next_step():
+    right = room["regularisation"].key_of
+    return room["regularisation"], "key_of", lambda seed, step: right(seed, step + 1)
+
+
+def other_penalties(name):
+    def trainer(*args, **options):
+        return cr.Trainer(*args, **{**options, name: 1.001 * options[name]})
+
+    return room["regularisation"], "Trainer", trainer
+
+
 def on_avx512():
     return cr.info()["isa"] == "avx512"
 
@@ -281,6 +325,11 @@ PLANTED = [
         reference, "adam", lambda new: (new[0], 1.001 * new[1], new[2])
     )),
     ("rules", lambda: spoil_function(reference, "rprop", lambda new: (new[0], new[1], -new[2]))),
+    ("dropout", of_the_next_step),
+    ("dropout", lambda: spoil_function(room["regularisation"], "mask", lambda kept: 1 - kept)),
+    ("penalties", lambda: other_penalties("l1")),
+    ("penalties", lambda: other_penalties("l2")),
+    ("ways", lambda: (room["gradients"], "_core", Core(permutation=wrong_order))),
     ("fit", lambda: (room["gradients"], "_core", Core(permutation=wrong_order))),
     ("finite", overflow),
     ("elementary", lambda: (room["elementary"], "_core", Core(activation=wrong_activation))),
@@ -316,7 +365,7 @@ def test_a_mistake_is_found_and_named(capsys, monkeypatch, quick, claim, plant):
         assert "with avx512, 1 thread, " in told
     # The network that showed it: widths, activations, rows.
     if claim in ("Z", "BP1", "ways", "threads"):
-        assert any(str(case) in told for case in FEW)
+        assert any(str(case) in told for case in (*FEW, *steps))
 
 
 def test_settings_are_restored_when_something_breaks(monkeypatch):
@@ -386,5 +435,7 @@ def test_there_are_mutants_of_every_part_of_a_step():
     assert len({(m.file, m.old, m.new) for m in listed}) == len(listed) >= 24
     assert {m.file for m in listed} >= {
         "network.cpp", "network.hpp", "layered.cpp", "layered.hpp", "passes.cpp", "training.cpp",
-        *(f"kernels/{name}.inl" for name in ("activation", "columns", "gemm", "loss", "optimizer")),
+        *(f"kernels/{name}.inl" for name in (
+            "activation", "columns", "dropout", "gemm", "loss", "optimizer",
+        )),
     }  # fmt: skip

@@ -1,8 +1,9 @@
 """Does this build compute right on this machine? `run` proves it on random networks.
 
 Each of the four equations, forward, every loss and update by themselves; the gradient against the
-reference, the complex step and central differences; the same bits on every way, number of threads
-and instruction set; planted mistakes. Called by `chainrule selftest` and the tests.
+reference, the complex step and central differences; steps with dropout and penalties; the same bits
+on every way, number of threads and instruction set; planted mistakes. Called by
+`chainrule selftest` and the tests.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .elementary import check_elementary
 from .ledger import CLAIMS, Finding, Ledger, SelfTest
 from .losses import check_losses
 from .planted import check_mistakes
+from .regularisation import check_regularisation
 from .rules import check_rules
 
 __all__ = ["CLAIMS", "Finding", "SelfTest", "run"]
@@ -63,6 +65,7 @@ def run(seed: int = 0, threads: Sequence[int] = THREADS) -> SelfTest:
                 check_rules(seed, isa, ledger)
             with ledger.finite(f"{isa}, training"):
                 gradients.check_training(seed, isa, tuple(threads), ledger)
+        check_regularisation(seed, isas, tuple(threads), ledger)
         for case in cases(seed):
             with ledger.finite(str(case)):
                 ways.check_case(case, isas, tuple(threads), ledger)

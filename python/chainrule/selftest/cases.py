@@ -36,6 +36,7 @@ class Case:
     seed: int
     loss_name: str = "mse"
     weighted: bool = False
+    dropout: tuple[float, ...] = ()  # of the layers below the last, or none
 
     def __str__(self) -> str:
         widths = "-".join(map(str, self.n))
@@ -47,7 +48,8 @@ class Case:
     @property
     def _objective(self) -> str:
         name = "" if self.loss_name == "mse" else f", {self.loss_name}"
-        return f"{name}, weighted" if self.weighted else name
+        dropout = f", dropout {' '.join(map(str, self.dropout))}" if self.dropout else ""
+        return f"{name}{', weighted' if self.weighted else ''}{dropout}"
 
     @property
     def loss(self) -> Loss:
@@ -69,7 +71,9 @@ class Case:
 
     def network(self) -> Network:
         """The network, its biases random too."""
-        layers = [Dense(n, f) for n, f in zip(self.n[1:], self.activations, strict=True)]
+        rates = (*self.dropout, 0.0) if self.dropout else (0.0,) * (len(self.n) - 1)
+        specs = zip(self.n[1:], self.activations, rates, strict=True)
+        layers = [Dense(n, f, dropout=p) for n, f, p in specs]
         net = Network(layers, self.n[0], dtype=self.dtype, seed=self.seed)
         rng = np.random.default_rng(self.seed)
         for l in range(1, net.L + 1):

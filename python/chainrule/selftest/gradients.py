@@ -79,11 +79,12 @@ TRAININGS: tuple[tuple[tuple[int, ...], tuple[str, ...], int, int, int, float, b
     ((5, 7, 3), ("tanh", "identity"), 77, 16, 3, 0.0, True),
     ((6, 9, 1), ("silu", "sigmoid"), 77, 16, 3, 0.9, False),
     ((31, 90, 75, 9), ("tanh", "softplus", "identity"), 700, 300, 2, 0.5, True),
-    ((1, 2101, 1), ("sigmoid", "identity"), 90, 40, 1, 0.5, True),
+    # Layer by layer in float64.
+    ((1, 2101, 1), ("sigmoid", "identity"), 100, 40, 1, 0.5, True),
 )
 
 
-OBJECTIVES = (("mse", False), ("huber", True), ("mse", True), ("log_cosh", False))
+OBJECTIVES = (("mse", False), ("huber", True), ("mse", True), ("log_cosh", True))
 
 
 def check_training(seed: int, isa: str, threads: tuple[int, ...], ledger: Ledger) -> None:
@@ -102,7 +103,7 @@ def check_training(seed: int, isa: str, threads: tuple[int, ...], ledger: Ledger
             wide_w = None if w is None else w.astype(np.float64)
             start = net.gradient(X, Y, case.loss, w).theta
             rate = case.rate(0.02, start)
-            order = _order(seed, m) if shuffle else None
+            order = order_of(seed, m) if shuffle else None
             costs = reference.fit(
                 W, b, names, *wide, epochs, batch, rate, mu, order, case.loss, wide_w
             )
@@ -137,7 +138,7 @@ def reference_lists(arrays: Iterable[Array]) -> list[Any]:
     return [None, *(np.array(part, np.float64) for part in arrays)]
 
 
-def _order(seed: int, m: int) -> Callable[[int], Array]:
+def order_of(seed: int, m: int) -> Callable[[int], Array]:
     """The order of the rows in an epoch, or no order at all where it is no permutation."""
 
     def order(epoch: int) -> Array:

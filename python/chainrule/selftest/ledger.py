@@ -34,6 +34,8 @@ CLAIMS = {
     "reference": ("gradient = the reference's", RELATIVE),
     "complex step": ("gradient = complex step", RELATIVE),
     "differences": ("gradient = central differences", RELATIVE),
+    "dropout": ("a step with dropout = the reference's", RELATIVE),
+    "penalties": ("a step with l1, l2, clip_norm = the reference's", RELATIVE),
     "fit": ("a small training = the reference's", RELATIVE),
     "finite": ("costs and derivatives are finite", LOST),
     "elementary": ("f and f' over their range and at special values", ULP),

@@ -49,7 +49,7 @@ def check_case(case: Case, isas: tuple[str, ...], threads: tuple[int, ...], ledg
             where = f"{isa}, {count} thread{'' if count == 1 else 's'}, {case}"
             seen = Seen(where, _run(net, X, Y, case))
             if before is not None:
-                _compare("threads", seen, before, ledger)
+                compare("threads", seen, before, ledger)
                 continue
             before = seen
             bits = seen.bits
@@ -64,7 +64,7 @@ def check_case(case: Case, isas: tuple[str, ...], threads: tuple[int, ...], ledg
             same = first is not None and fused
             if same and first is not None:
                 all_of_it = Seen(where, traced | bits)
-                same = _compare("sets", all_of_it, first, ledger)
+                same = compare("sets", all_of_it, first, ledger)
             # The same bits are as right as they were on the other instruction set.
             if not same:
                 check_equations(trace, case.dtype, where, ledger)
@@ -84,7 +84,7 @@ def _bits_of(trace: Trace) -> dict[str, Array]:
     return bits | {"output": trace.a[trace.L]}
 
 
-def _compare(claim: str, one: Seen, other: Seen, ledger: Ledger) -> bool:
+def compare(claim: str, one: Seen, other: Seen, ledger: Ledger) -> bool:
     """Whether all numbers have the same bits."""
     same = [
         ledger.same_bits(claim, value, other.bits[name], f"{one.where}: {name}")
