@@ -34,14 +34,14 @@ int stripe_rows(const Network<T>& net, int l, int threads) {
 
 // W^l as the kernels read it, where it lies in theta: (n_{l-1}, n_l), row n_{l-1} is b.
 template <class T>
-Right<T> weights(const Network<T>& net, int l) {
-  return {net.W(l), net.n(l), chainrule::kernels<T>().panel};
+Right<T> weights(const Network<T>& net, int l, const Kernels<T>& kernels) {
+  return {net.W(l), net.n(l), kernels.panel};
 }
 
 // And for the way back: (n_l, n_{l-1}). With one output W^l is one row of inputs already.
 template <class T>
-Right<T> weights_back(const Network<T>& net, int l) {
-  if (net.n(l) == 1) return {net.W(l), 0, chainrule::kernels<T>().panel};
+Right<T> weights_back(const Network<T>& net, int l, const Kernels<T>& kernels) {
+  if (net.n(l) == 1) return {net.W(l), 0, kernels.panel};
   return {net.W(l), net.n(l), 0, true};
 }
 
@@ -146,7 +146,7 @@ void Layered<T>::forward(const Going<T>& going, int l, Tile tile) {
   const T* const below = on(l - 1).data() + tile.rows.begin * ld[l - 1];
   const std::ptrdiff_t at = tile.rows.begin * ld[l] + tile.units.begin;
   T* const a_l = a[l].data() + at;
-  Right<T> W = weights(net_, l);
+  Right<T> W = weights(net_, l, kernels_);
   W.p += tile.units.begin;
   // (Z) z^l = a^{l-1} W^lT + b^l   (A) a^l = f(z^l)
   kernels_.forward(tile.m(), net_.n(l - 1), tile.n(), below, ld[l - 1], W, net_.f[l],
@@ -187,7 +187,7 @@ void Layered<T>::loss(const Going<T>& going, Range rows, bool with_delta) {
 template <class T>
 void Layered<T>::backward(const Going<T>& going, int l, Tile below) {
   const std::ptrdiff_t at = below.rows.begin * ld[l - 1] + below.units.begin;
-  Right<T> W = weights_back(net_, l);
+  Right<T> W = weights_back(net_, l, kernels_);
   W.p += below.units.begin * (W.transposed ? W.rs : 1);
   T* const delta_below = delta[l - 1].data() + at;
   // (BP2) delta^{l-1} = (delta^l W^l) * f'(z^{l-1})
@@ -360,7 +360,7 @@ void predict_units(const Team& team, const Network<T>& net, const T* X, std::ptr
     T* const a = buffers + l % 2 * m * ld;
     team.for_each(team.size(), [&](int part, int) {
       const Range mine = share(net.n(l), kUnits, part, team.size());
-      Right<T> W = weights(net, l);
+      Right<T> W = weights(net, l, kernels);
       W.p += mine.begin;
       if (mine.size() > 0)
         kernels.forward(rows, net.n(l - 1), static_cast<int>(mine.size()), below, ld_below, W,
@@ -400,8 +400,8 @@ void predict_layered(const Team& team, const Network<T>& net, const T* X, std::p
       T* a = ping;
       for (int l = 1; l <= L; ++l) {  // (Z), (A)
         a = ping + (l % 2) * (scratch / 2);
-        kernels.forward(rows, net.n(l - 1), net.n(l), below, ld_below, weights(net, l), net.f[l],
-                        nullptr, a, ld);
+        kernels.forward(rows, net.n(l - 1), net.n(l), below, ld_below, weights(net, l, kernels),
+                        net.f[l], nullptr, a, ld);
         below = a;
         ld_below = ld;
       }

@@ -24,12 +24,13 @@ class Pace {
   }
 
  private:
-  static constexpr int kPieces = 5;       // of each are compared
-  static constexpr int kLeast = 100;      // pieces between two trials, at least
-  static constexpr double kRest = 1;      // seconds between them, at most,
-  static constexpr double kRarely = 400;  // or as many pieces, where the last one was clearly lost
-  static constexpr double kClear = 1.25;  // times slower: clearly
-  static constexpr double kGain = 0.95;   // of the time: for less than that nothing changes
+  static constexpr int kPieces = 5;         // of each are compared
+  static constexpr int kLeast = 100;        // pieces between two trials, at least
+  static constexpr double kRest = 1;        // seconds between them where the last one is clear
+  static constexpr double kClear = 1.25;    // times slower: clear
+  static constexpr double kShare = 0.01;    // of all time may be lost by trying
+  static constexpr double kLongest = 0.02;  // of a piece for which somebody may wait alone
+  static constexpr double kGain = 0.95;     // of the time: for less than that nothing changes
 
   void wait(double seconds) {
     recent_[static_cast<std::size_t>(pieces_++ % kPieces)] = seconds;
@@ -38,24 +39,31 @@ class Pace {
     std::array<double, kPieces> sorted = recent_;
     std::nth_element(sorted.begin(), sorted.begin() + kPieces / 2, sorted.end());
     usual_ = sorted[kPieces / 2];
+    if (usual_ > kLongest && !alone_is_favourite_) return;
     trying_ = true;
     tried_ = better_ = clearly_worse_ = 0;
+    lost_ = 0;
   }
 
   // The median of the tries against the usual time, as soon as it is clear on which side it lies.
-  // The first one finds cold caches and sleeping threads: it does not count.
+  // The first one finds cold caches and sleeping threads: it counts only where it takes far too
+  // long.
   void compare(double seconds) {
-    if (tried_++ == 0) return;
-    better_ += static_cast<int>(seconds < kGain * usual_);
-    clearly_worse_ += static_cast<int>(seconds > kClear * usual_);
-    const int counted = tried_ - 1, worse = counted - better_;
-    if (better_ <= kPieces / 2 && worse <= kPieces / 2) return;
-    if (better_ > worse) {
+    lost_ += seconds - usual_;
+    const int counted = tried_++;
+    if (counted > 0) {
+      better_ += static_cast<int>(seconds < kGain * usual_);
+      clearly_worse_ += static_cast<int>(seconds > kClear * usual_);
+    }
+    const bool hopeless = lost_ > kPieces * usual_;
+    const int worse = counted - better_;
+    if (!hopeless && better_ <= kPieces / 2 && worse <= kPieces / 2) return;
+    if (!hopeless && better_ > worse) {
       alone_is_favourite_ = !alone_is_favourite_;
       rest_ = 0;
     } else {
-      rest_ = clearly_worse_ == counted ? std::max(kRest, kRarely * usual_)
-                                        : std::min(kRest, 2 * waited_);
+      const bool clear = hopeless || clearly_worse_ == counted;
+      rest_ = std::max(clear ? kRest : std::min(kRest, 2 * waited_), lost_ / kShare);
     }
     trying_ = false;
     pieces_ = 0;
@@ -66,7 +74,7 @@ class Pace {
   std::array<double, kPieces> recent_{};
   std::int64_t pieces_ = 0;
   int tried_ = 0, better_ = 0, clearly_worse_ = 0;
-  double waited_ = 0, rest_ = 0, usual_ = 0;
+  double waited_ = 0, rest_ = 0, usual_ = 0, lost_ = 0;
 };
 
 }  // namespace chainrule

@@ -232,15 +232,17 @@ Outcome Trainer<T>::one_step(const Team& team, Passes<T>& passes, const Batch<T>
   return outcome;
 }
 
-// step(alone): with all of the team, or alone where that is sooner.
+// step(alone): with all of the team, or alone where that is sooner for steps of `usual` rows.
 template <class T>
 template <class Step>
-Outcome Trainer<T>::paced(std::ptrdiff_t m, const Step& step) {
+Outcome Trainer<T>::paced(std::ptrdiff_t m, std::ptrdiff_t usual, const Step& step) {
   if (space_.threads == 1) return step(true);
+  if (space_.paced_rows != usual) space_.pace = {};
+  space_.paced_rows = usual;
   const auto before = std::chrono::steady_clock::now();
   const Outcome outcome = step(space_.pace.alone());
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - before;
-  if (m == space_.rows) space_.pace.took(seconds.count());
+  if (m == usual) space_.pace.took(seconds.count());
   return outcome;
 }
 
@@ -256,7 +258,7 @@ void Trainer<T>::outputs(const Data<T>& data, T* out) {
 template <class T>
 double Trainer<T>::step(const Data<T>& batch) {
   Passes<T>& passes = space_.passes_for(net_, batch.m);
-  const Outcome outcome = paced(batch.m, [&](bool alone) {
+  const Outcome outcome = paced(batch.m, batch.m, [&](bool alone) {
     Outcome done{};
     parallel(alone ? 1 : space_.threads, [&](const Team& team) {
       done = one_step(team, passes, batch.as_batch(), [] { return false; });
@@ -341,8 +343,9 @@ Report Trainer<T>::fit(const Data<T>& data, const Data<T>& validation, const Pla
           batch.Y += from * data.objective->targets(net_.n(net_.L()));
           if (batch.weight != nullptr) batch.weight += from;
         }
-        const Outcome outcome = paced(
-            m, [&](bool alone) { return one_step(alone ? Team() : team, passes, batch, poll); });
+        const Outcome outcome = paced(m, batch_size, [&](bool alone) {
+          return one_step(alone ? Team() : team, passes, batch, poll);
+        });
         total.cost += (whole_sum ? 1 : batch.weights()) * outcome.cost;
         total.stopped = outcome.stopped;
       }

@@ -81,7 +81,8 @@ struct Workspace {
   std::unique_ptr<Passes<T>> passes;
   std::ptrdiff_t rows = 0;
   int threads = 0;
-  Pace pace;  // of the steps
+  Pace pace;  // of steps of so many rows
+  std::ptrdiff_t paced_rows = 0;
   Buffer<T> start_theta, start_state[kMostStates];
   Buffer<T> gradient;      // all of it, where its norm is wanted
   Buffer<double> partial;  // sums of blocks of theta
@@ -132,7 +133,7 @@ class Trainer {
   Outcome one_step(const Team& team, Passes<T>& passes, const Batch<T>& batch,
                    const Interrupted& interrupted);
   template <class Step>
-  Outcome paced(std::ptrdiff_t m, const Step& step);
+  Outcome paced(std::ptrdiff_t m, std::ptrdiff_t usual, const Step& step);
 
   Network<T>& net_;
   Optimizer optimizer_;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule import _core
 from chainrule.metrics import METRICS
 from chainrule.stopping import BETTER, Watch
 
@@ -448,3 +450,26 @@ def test_a_callback_saves_the_model_of_each_epoch(tmp_path, dtype):
         saved = cr.load(tmp_path / f"{epochs}")
         assert saved.theta.tobytes() == twin.theta.tobytes()
         assert saved.scaling == twin.scaling
+
+
+def test_a_training_keeps_the_instruction_set_it_began_with():
+    rng = np.random.default_rng(0)
+    before, wide = cr.info()["isa"], (900, 1300, 1200, 2)  # goes layer by layer
+    X, Y = rng.normal(size=(40, wide[0])), rng.normal(size=(40, wide[-1]))
+
+    def costs(sets):
+        net = cr.Network(
+            [*(cr.Dense(n, "tanh") for n in wide[1:-1]), cr.Dense(wide[-1])], wide[0], seed=0
+        )
+        cr.set_isa(sets[0])
+        try:
+            turn = itertools.cycle(sets)
+            switch = lambda _net, _history: cr.set_isa(next(turn))  # noqa: E731
+            return net.fit(X, Y, epochs=4, batch_size=16, callbacks=(switch,)).cost
+        finally:
+            cr.set_isa(before)
+
+    sets = [name for name in _core.build_info()["isas_detected"] if name != "baseline"]
+    if len(sets) < 2:
+        pytest.skip("one instruction set with fused multiply-adds, or none")
+    assert costs(sets) == costs(sets[::-1]) == costs(sets[:1])

@@ -59,7 +59,7 @@ std::string message_of(const F& call) {
 
 // Whether multiply-adds round once. The sanitizers' build turns off the passes that fuse them.
 inline bool fuses(const std::string& isa) {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   (void)isa;
   return false;
 #else

@@ -306,6 +306,21 @@ void steps_that_change_hands(const std::vector<int>& widths, std::ptrdiff_t batc
   chainrule::set_max_threads(0);
 }
 
+// A trial that was open for batches of one size says nothing about another.
+void other_batches_other_pace() {
+  chainrule::set_max_threads(2);
+  std::vector<float> X(25600 * 64), Y(25600 * 64);
+  Network<float> net({64, 128, 64}, {"tanh", "identity"});
+  fill(net, X, Y);
+  chainrule::Workspace<float> space;
+  Trainer<float> trainer(net, sgd(1e-3, 0), &space);
+  trainer.fit({X.data(), Y.data(), 25600}, {}, {1, 256, false, 0, 0}, {});
+  CHECK(space.threads == 2 && space.pace.alone()) << "a trial after 100 batches";
+  trainer.step({X.data(), Y.data(), 128});
+  CHECK(space.threads == 2 && !space.pace.alone());
+  chainrule::set_max_threads(0);
+}
+
 // The cost of validation data is that of the weights after the epoch, on a wide network too.
 template <class T>
 void validated(const std::vector<int>& widths) {
@@ -336,6 +351,7 @@ int main() {
     steps_that_change_hands<double>({64, 100, 10}, batch);
   }
   steps_that_change_hands<float>(wide, 16);
+  other_batches_other_pace();
   any_batch_after_any<float>();
   any_batch_after_any<double>();
   allocates_once<float>({8, 32, 32, 1});
