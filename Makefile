@@ -43,7 +43,7 @@ docs: $(VENV)/.test  ## the site with the lecture's chapters, docs/_build/index.
 test: test-cpp test-python lint  ## C++ tests, Python tests, lint
 
 test-python: $(VENV)/.test  ## the Python tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-cpp: $(VENV)/.test  ## the C++ tests, warnings are errors
 	PATH="$(CURDIR)/$(BIN):$$PATH" cmake --preset dev
