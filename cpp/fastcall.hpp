@@ -10,11 +10,8 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <functional>
-#include <limits>
 #include <stdexcept>
-#include <type_traits>
 
 #include "lbfgs.hpp"
 
@@ -91,19 +88,9 @@ bool is_exact(PyObject* object, Exact<T>& x) {
   return x.size() > 0 && reinterpret_cast<std::uintptr_t>(x.data) % alignof(T) == 0;
 }
 
-// The exponents of NaN and infinity are all ones: only these carry into the place of the sign.
 template <class T>
-bool all_finite(const T* x, std::ptrdiff_t size) {
-  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  constexpr Bits kOne = Bits{1} << (std::numeric_limits<T>::digits - 1);
-  constexpr Bits kExponent = kOne * (2 * std::numeric_limits<T>::max_exponent - 1);
-  Bits carry = 0;
-  for (std::ptrdiff_t i = 0; i < size; ++i) {
-    Bits bits = 0;
-    std::memcpy(&bits, x + i, sizeof(T));
-    carry |= (bits & kExponent) + kOne;
-  }
-  return carry >> (8 * sizeof(T) - 1) == 0;
+bool all_finite(const Exact<T>& x) {
+  return kernels<T>().finite(x.data, x.size());
 }
 
 // Giving the interpreter's lock away and asking for it back is worth while for longer work only.
@@ -138,9 +125,9 @@ PyObject* try_predict(PyObject* self, PyObject* const* arguments, Py_ssize_t cou
         Py_RETURN_NONE;
     }
     const bool done = run(net->flops(X.rows), [&] {
-      if (!all_finite(X.data, X.size())) return false;
+      if (!all_finite(X)) return false;
       predict(*net, X.data, X.rows, out.data);
-      return all_finite(out.data, out.size());
+      return all_finite(out);
     });
     if (done) return answer.release().ptr();
     Py_RETURN_NONE;
@@ -168,7 +155,6 @@ PyObject* try_step(PyObject* self, PyObject* const* arguments, Py_ssize_t count)
       Py_RETURN_NONE;
     double cost = 0;
     const bool done = run(3 * net.flops(X.rows), [&] {
-      if (!all_finite(X.data, X.size()) || !all_finite(Y.data, Y.size())) return false;
       const TrainingLock<T> lock(net);
       cost = training->trainer.step({X.data, Y.data, X.rows, nullptr, &training->objective});
       return std::isfinite(cost);  // if not, the step has changed nothing

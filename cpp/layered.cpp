@@ -130,6 +130,7 @@ void Layered<T>::load(const Going<T>& going, Range rows) {
     if (batch.Y != nullptr) std::copy_n(batch.Y + row * n_Y, n_Y, y_.data() + i * ld[net_.L()]);
     if (batch.weight != nullptr) weight_.data()[i] = batch.weight[row];
   }
+  batch.check(kernels_, from + rows.begin, from + rows.end, n_0, n_Y);
   batch.call_ahead(from + rows.begin, from + rows.end, n_0, n_Y);
 }
 

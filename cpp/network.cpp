@@ -189,6 +189,7 @@ void Fused<T>::load(const Desk& desk, const Going<T>& going, Range samples) {
   gather(desk.a[0], batch.X, n_0);
   if (batch.Y != nullptr) gather(desk.y, batch.Y, n_Y);
   if (batch.weight != nullptr) gather(desk.weight, batch.weight, 1);
+  batch.check(kernels_, first, first + count, n_0, n_Y);
   batch.call_ahead(first, first + count, n_0, n_Y);
 }
 

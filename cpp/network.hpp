@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -54,10 +55,15 @@ struct Batch {
   const T* weight = nullptr;   // of the samples; null: all 1
   const Objective<T>* objective = &Objective<T>::squares();
   const std::uint64_t* drop_key = nullptr;  // of this step's dropout; null: none
+  std::atomic<bool>* spoilt = nullptr;      // set by `check`; null: nobody asks
 
   double weights() const;  // their sum
   // Calls the rows into cache whose turn comes one batch later, rows `from` to `to` from now.
   void call_ahead(std::ptrdiff_t from, std::ptrdiff_t to, int n_X, int n_Y) const;
+  // Looks for NaN and infinities in rows that are in cache just now. The cost does not tell: relu
+  // makes 0 of -infinity.
+  void check(const Kernels<T>& kernels, std::ptrdiff_t from, std::ptrdiff_t to, int n_X,
+             int n_Y) const;
 };
 
 template <class T>
@@ -78,6 +84,19 @@ void Batch<T>::call_ahead(std::ptrdiff_t from, std::ptrdiff_t to, int n_X, int n
     for (std::ptrdiff_t k = 0; k < std::min<std::ptrdiff_t>(n_X, kLines * line); k += line)
       __builtin_prefetch(x + k);
     __builtin_prefetch(Y + order[i] * n_Y);
+  }
+}
+
+template <class T>
+void Batch<T>::check(const Kernels<T>& kernels, std::ptrdiff_t from, std::ptrdiff_t to, int n_X,
+                     int n_Y) const {
+  if (spoilt == nullptr) return;
+  for (std::ptrdiff_t i = from; i < to;) {
+    const std::ptrdiff_t row = order != nullptr ? order[i] : i;
+    const std::ptrdiff_t rows = order != nullptr ? 1 : to - from;
+    if (!kernels.finite(X + row * n_X, rows * n_X) || !kernels.finite(Y + row * n_Y, rows * n_Y))
+      *spoilt = true;
+    i += rows;
   }
 }
 

@@ -258,10 +258,13 @@ void Trainer<T>::outputs(const Data<T>& data, T* out) {
 template <class T>
 double Trainer<T>::step(const Data<T>& batch) {
   Passes<T>& passes = space_.passes_for(net_, batch.m);
+  std::atomic<bool> spoilt{false};
+  Batch<T> rows = batch.as_batch();
+  rows.spoilt = &spoilt;
   const Outcome outcome = paced(batch.m, batch.m, [&](bool alone) {
     Outcome done{};
     parallel(alone ? 1 : space_.threads, [&](const Team& team) {
-      done = one_step(team, passes, batch.as_batch(), [] { return false; });
+      done = one_step(team, passes, rows, [&] { return spoilt.load(); });
     });
     return done;
   });

@@ -99,7 +99,8 @@ class Trainer {
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  // One update on one batch; the cost before it. Not finite: nothing was changed.
+  // One update on one batch; the cost before it. Not finite, for one because X or Y are not:
+  // nothing was changed.
   double step(const Data<T>& batch);
   // The outputs that the next step has, dropout included.
   void outputs(const Data<T>& batch, T* out);

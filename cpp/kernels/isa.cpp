@@ -47,6 +47,7 @@ constexpr Kernels<T> kTable = {
     add<T>,
     drop<T>,
     sums<T>,
+    finite<T>,
     update<T>,
     fma_peak<T>,
 };

@@ -196,6 +196,8 @@ struct Kernels {
   // The sums of |x| and of x^2, in double, in an order that depends on n alone.
   void (*sums)(const T* x, std::ptrdiff_t n, double* absolute, double* squares);
 
+  bool (*finite)(const T* x, std::ptrdiff_t n);  // whether no element is NaN or infinite
+
   // (GD) One step of n parameters; `state` are as many arrays as the rule's row says. Returns
   // whether all of theta is finite still.
   bool (*update)(const Update<T>& u, T* theta, T* const* state, const T* g, std::ptrdiff_t n);

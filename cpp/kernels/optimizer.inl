@@ -182,3 +182,21 @@ void sums(const T* x, std::ptrdiff_t n, double* absolute, double* squares) {
     *squares += s[k / kLanes<double>][k % kLanes<double>];
   }
 }
+
+// By the largest magnitude in the order of the bits, where NaN is above infinity.
+template <class T>
+bool finite(const T* x, std::ptrdiff_t n) {
+  constexpr int kVectors = 4;  // side by side: none waits for the other
+  Vec<T> top[kVectors] = {};
+  const auto look = [&](int k, Vec<T> at)
+                        CHAINRULE_LAMBDA { top[k] = magnitude_at_least<T>(top[k], abs<T>(at)); };
+  std::ptrdiff_t i = 0;
+  for (; i + kVectors * kLanes<T> <= n; i += kVectors * kLanes<T>)
+    unrolled<kVectors>([&](auto k) CHAINRULE_LAMBDA { look(k, load(x + i + k * kLanes<T>)); });
+  for (; i + kLanes<T> <= n; i += kLanes<T>) look(0, load(x + i));
+  if (i < n) look(1, load_part(x + i, static_cast<int>(n - i)));
+  for (int k = 1; k < kVectors; ++k) top[0] = magnitude_at_least<T>(top[0], top[k]);
+  bool all = true;
+  for (int lane = 0; lane < kLanes<T>; ++lane) all = all && top[0][lane] <= Constants<T>::largest;
+  return all;
+}

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "check.hpp"
@@ -431,6 +432,28 @@ void sums(const std::string& isa, const Kernels<T>& table) {
 }
 
 template <class T>
+void finite(const std::string& isa, const Kernels<T>& table) {
+  using Limits = std::numeric_limits<T>;
+  for (const int n : {0, 1, 3, 16, 31, 63, 64, 65, 200}) {
+    std::vector<T> x{T(1)};  // so that the rest is not aligned
+    for (int i = 0; i < n; ++i) {
+      constexpr T kFinite[] = {T(0), Limits::max(), Limits::lowest(), Limits::denorm_min(),
+                               T(-0.0)};
+      x.push_back(kFinite[i % 5]);
+    }
+    x.push_back(Limits::quiet_NaN());  // past the end
+    CHECK(table.finite(x.data() + 1, n)) << isa << ", " << n << " finite";
+    for (int i = 1; i <= n; ++i)
+      for (const T bad : {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(),
+                          -Limits::quiet_NaN(), Limits::signaling_NaN()}) {
+        const T was = std::exchange(x[i], bad);
+        CHECK(!table.finite(x.data() + 1, n)) << isa << ", " << i << " of " << n << " is " << bad;
+        x[i] = was;
+      }
+  }
+}
+
+template <class T>
 void updates(const std::string& isa, const Kernels<T>& table) {
   constexpr const char* kNames[] = {
 #define CHAINRULE_ROW(name, states) #name,
@@ -518,6 +541,7 @@ void all(const std::string& isa) {
   updates(isa, table);
   drops(isa, table);
   sums(isa, table);
+  finite(isa, table);
 }
 
 }  // namespace

@@ -194,6 +194,17 @@ void endings() {
     CHECK(!std::isfinite(trainer.step(data)));
     CHECK(theta_of(other) == before);
   }
+  for (const int wide : {8, 600}) {  // nor does one whose X holds what relu hides from the cost
+    Network<T> other({wide, wide, 1}, {"relu", "identity"});
+    std::fill_n(other.theta.data(), other.theta.size(), T(1e-3));
+    const std::vector<T> before = theta_of(other);
+    std::vector<T> many(m * wide, T(1)), targets(m, T(1));
+    many[(m - 2) * wide + 1] = -std::numeric_limits<T>::infinity();
+    Trainer<T> trainer(other, sgd(0.1, 0.9));
+    CHECK(std::isfinite(chainrule::cost<T>(other, {many.data(), targets.data(), m})));
+    CHECK(!std::isfinite(trainer.step({many.data(), targets.data(), m})));
+    CHECK(theta_of(other) == before && trainer.steps() == 0) << "width " << wide;
+  }
   {  // an interruption leaves theta at the last finished step
     Network<T> big({200, 300, 1}, {"tanh", "identity"});
     std::vector<T> many(20000 * 200), targets(20000);
