@@ -50,20 +50,22 @@ struct ExactEpilogue {
   }
 };
 
-// C = A B, (rows x cols) without padding; the last panel comes first, for its excess.
+// C = A B, (rows x cols) without padding, from B transposed: element (k, j) at B[j * ld_B + k]. A
+// panel of B is turned around when its turn comes and is used while it is in L1; the last one comes
+// first, for its excess.
 template <class T>
-void multiply_exactly(int rows, int depth, int cols, const T* A, std::ptrdiff_t ld_A,
-                      const T* panels, T* C) {
+void multiply_exactly(int rows, int depth, int cols, const T* A, const T* B, std::ptrdiff_t ld,
+                      T* panel, T* C) {
   const Tiling tiling(rows);
   const std::ptrdiff_t size = static_cast<std::ptrdiff_t>(rows) * cols;
   const ExactEpilogue<T> epilogue{C, cols, C + size};
   for (int j = (cols - 1) / kPanel<T> * kPanel<T>; j >= 0; j -= kPanel<T>) {
+    copy_panel_transposed(panel, depth, cols - j, B + j * ld, ld);
     const auto& tile = kTiles<T, ExactEpilogue<T>>.of[cols - j > kLanes<T> ? 1 : 0];
-    const T* panel = panels + static_cast<std::ptrdiff_t>(j) * depth;
     for (int t = 0; t < tiling.tiles; ++t) {
       const int i = tiling.row(t);
-      tile[tiling.height(t) - 1](depth, A + i * ld_A, ld_A, panel, kPanel<T>, true, true, epilogue,
-                                 i, j, {});
+      tile[tiling.height(t) - 1](depth, A + i * ld, ld, panel, kPanel<T>, true, true, epilogue, i,
+                                 j, {});
     }
   }
 }
@@ -76,30 +78,20 @@ bool along_inputs(int inputs, int outputs) {
 
 template <class T>
 std::ptrdiff_t gradient_scratch(int inputs, int outputs, int samples) {
-  const auto whole = [](int n) -> std::ptrdiff_t {
-    return (n + kPanel<T> - 1) / kPanel<T> * kPanel<T>;
-  };
-  const bool inputs_lie = along_inputs<T>(inputs, outputs);
-  return samples * whole(inputs_lie ? inputs : outputs) +
-         (inputs_lie ? outputs * whole(inputs) : 0);
+  const std::ptrdiff_t panel = static_cast<std::ptrdiff_t>(samples) * kPanel<T>;
+  return panel + (along_inputs<T>(inputs, outputs) && outputs > 1 ? inputs * outputs : 0);
 }
 
 template <class T>
 void gradient_columns(int inputs, int outputs, int samples, const T* a, const T* delta,
                       std::ptrdiff_t ld, T* dW, T* scratch) {
-  const std::ptrdiff_t panel_stride = static_cast<std::ptrdiff_t>(samples) * kPanel<T>;
   if (!along_inputs<T>(inputs, outputs)) {
-    pack_transposed(scratch, panel_stride, delta, ld, samples, outputs);
-    multiply_exactly(inputs, samples, outputs, a, ld, scratch, dW);
+    multiply_exactly(inputs, samples, outputs, a, delta, ld, scratch, dW);
     return;
   }
-  pack_transposed(scratch, panel_stride, a, ld, samples, inputs);
-  if (outputs == 1) {
-    multiply_exactly(1, samples, inputs, delta, ld, scratch, dW);
-    return;
-  }
-  T* const flat = scratch + (inputs + kPanel<T> - 1) / kPanel<T> * panel_stride;
-  multiply_exactly(outputs, samples, inputs, delta, ld, scratch, flat);
+  T* const flat = outputs == 1 ? dW : scratch + static_cast<std::ptrdiff_t>(samples) * kPanel<T>;
+  multiply_exactly(outputs, samples, inputs, delta, a, ld, scratch, flat);
+  if (outputs == 1) return;
   for (int k = 0; k < inputs; ++k)
     for (int j = 0; j < outputs; ++j) dW[k * outputs + j] = flat[j * inputs + k];
 }
@@ -129,7 +121,7 @@ void gather(T* to, std::ptrdiff_t ld, const T* rows, const T* end, const std::in
         square[c] = end - from >= lanes ? load(from) : load_part(from, height);
       }
       transpose<T>(square);
-      for (int r = 0; r < height; ++r) store<T>(to + (k + r) * ld + i, square[r]);
+      store_square<T>(square, to + k * ld + i, ld, height);
     }
 }
 

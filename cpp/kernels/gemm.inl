@@ -274,12 +274,13 @@ void copy_panel_transposed(T* to, int depth, int cols, const T* from, std::ptrdi
   constexpr int n = kLanes<T>;
   for (int j = 0; j < kPanel<T> && j < cols; j += n)
     for (int k = 0; k < depth; k += n) {
-      const int height = depth - k < n ? depth - k : n;
       Vec<T> square[n];
-      for (int c = 0; c < n; ++c)
+      unrolled<n>([&](auto c) CHAINRULE_LAMBDA {
         square[c] = j + c < cols ? load(from + (j + c) * cs + k) : Vec<T>{};
+      });
       transpose<T>(square);
-      for (int i = 0; i < height; ++i) store<T>(to + (k + i) * kPanel<T> + j, square[i]);
+      T* const row = to + k * kPanel<T> + j;
+      store_square<T>(square, row, kPanel<T>, depth - k);
     }
 }
 
@@ -512,13 +513,6 @@ void gradient(int rows, int depth, int cols, const T* a, std::ptrdiff_t ld_a, Ri
       }
     }
   }
-}
-
-template <class T>
-void pack_transposed(T* panels, std::ptrdiff_t panel_stride, const T* B, std::ptrdiff_t cs,
-                     int depth, int cols) {
-  for (int j = 0; j < cols; j += kPanel<T>)
-    copy_panel_transposed(panels + j / kPanel<T> * panel_stride, depth, cols - j, B + j * cs, cs);
 }
 
 // Panels of a row-major matrix: element (k, j) at B[k * rs + j]. One row is one stream.

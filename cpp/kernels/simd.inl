@@ -225,3 +225,12 @@ CHAINRULE_INLINE void transpose(Vec<T> (&rows)[kLanes<T>]) {
     if ((i & S) == 0) Count<kLanes<T>>::template exchange<T, S>(rows[i], rows[i + S]);
   if constexpr (S > 1) transpose<T, S / 2>(rows);
 }
+
+// Its first `height` rows. With constant indices: others would send all of it through the stack.
+template <class T>
+CHAINRULE_INLINE void store_square(const Vec<T> (&rows)[kLanes<T>], T* to, std::ptrdiff_t ld,
+                                   int height) {
+  unrolled<kLanes<T>>([&](auto i) CHAINRULE_LAMBDA {
+    if (i < height) store<T>(to + i * ld, rows[i]);
+  });
+}
