@@ -96,21 +96,29 @@ void gradient_columns(int inputs, int outputs, int samples, const T* a, const T*
     for (int j = 0; j < outputs; ++j) dW[k * outputs + j] = flat[j * inputs + k];
 }
 
+template <int N, class T>
+void gather_few(T* to, std::ptrdiff_t ld, const T* rows, const std::int64_t* order, int samples) {
+  const auto put = [=](int i, std::ptrdiff_t row) CHAINRULE_LAMBDA {
+    for (int k = 0; k < N; ++k) to[k * ld + i] = rows[row * N + k];
+  };
+  if (order == nullptr)
+    for (int i = 0; i < samples; ++i) put(i, i);
+  else
+    for (int i = 0; i < samples; ++i) put(i, order[i]);
+}
+
 // A square at a time through registers. A short row is read past its end, into the next one, unless
 // nothing comes after it.
 template <class T>
 void gather(T* to, std::ptrdiff_t ld, const T* rows, const T* end, const std::int64_t* order, int n,
             int samples) {
   constexpr int lanes = kLanes<T>;
+  if (n == 1) return gather_few<1>(to, ld, rows, order, samples);
+  if (n == 2) return gather_few<2>(to, ld, rows, order, samples);
+  if (n == 3) return gather_few<3>(to, ld, rows, order, samples);
+  if (n == 4) return gather_few<4>(to, ld, rows, order, samples);
   const auto row = [&](int i)
                        CHAINRULE_LAMBDA { return rows + (order != nullptr ? order[i] : i) * n; };
-  if (n <= 4) {
-    for (int i = 0; i < samples; ++i) {
-      const T* from = row(i);
-      for (int k = 0; k < n; ++k) to[k * ld + i] = from[k];
-    }
-    return;
-  }
   for (int i = 0; i < samples; i += lanes)
     for (int k = 0; k < n; k += lanes) {
       const int height = n - k < lanes ? n - k : lanes;

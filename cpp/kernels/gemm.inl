@@ -181,15 +181,20 @@ struct BackwardEpilogue {
   template <int MR, int NV>
   CHAINRULE_INLINE void end(Tile<T, MR, NV>& tile, int i, int j) const {
     const std::ptrdiff_t at = i * ld + j;
-    if (f == Activation::relu)
-      tile.for_each(a + at, ld, [](Vec<T>& e, const T* p) CHAINRULE_LAMBDA {
-        const Vec<T> kept = load(p);
-        e = e * Row<T, Activation::relu>::df(kept, kept);
-      });
+    if (f == Activation::relu) derive<Activation::relu>(tile, a + at);
+    if (f == Activation::tanh) derive<Activation::tanh>(tile, a + at);
     tile.write(out + at, ld);
-    if (f != Activation::relu && f != Activation::identity)
+    if (f != Activation::relu && f != Activation::tanh && f != Activation::identity)
       kActivations<T>[static_cast<int>(f)].derive(MR, NV * kLanes<T>, out + at,
                                                   z != nullptr ? z + at : nullptr, a + at, ld);
+  }
+  // Of the most frequent ones, in registers.
+  template <Activation F, int MR, int NV>
+  CHAINRULE_INLINE void derive(Tile<T, MR, NV>& tile, const T* kept_a) const {
+    tile.for_each(kept_a, ld, [](Vec<T>& e, const T* p) CHAINRULE_LAMBDA {
+      const Vec<T> kept = load(p);
+      e = e * Row<T, F>::df(kept, kept);
+    });
   }
 };
 
@@ -255,7 +260,9 @@ struct Tiling {
   int tiles, base, taller;
 
   explicit Tiling(int rows)
-      : tiles((rows + kRowTile - 1) / kRowTile), base(rows / tiles), taller(rows % tiles) {}
+      : tiles((rows + kRowTile - 1) / kRowTile),
+        base(tiles == 1 ? rows : rows / tiles),
+        taller(rows - base * tiles) {}
   int height(int t) const { return t < taller ? base + 1 : base; }
   int row(int t) const { return t * base + (t < taller ? t : taller); }
 };
@@ -272,7 +279,11 @@ void copy_panel(T* to, int depth, const T* from, std::ptrdiff_t rs) {
 template <class T>
 void copy_panel_transposed(T* to, int depth, int cols, const T* from, std::ptrdiff_t cs) {
   constexpr int n = kLanes<T>;
-  for (int j = 0; j < kPanel<T> && j < cols; j += n)
+  for (int j = 0; j < kPanel<T> && j < cols; j += n) {
+    if (cols - j == 1) {  // the row of ones below an even number of units
+      for (int k = 0; k < depth; ++k) store<T>(to + k * kPanel<T> + j, Vec<T>{from[j * cs + k]});
+      return;
+    }
     for (int k = 0; k < depth; k += n) {
       Vec<T> square[n];
       unrolled<n>([&](auto c) CHAINRULE_LAMBDA {
@@ -282,6 +293,7 @@ void copy_panel_transposed(T* to, int depth, int cols, const T* from, std::ptrdi
       T* const row = to + k * kPanel<T> + j;
       store_square<T>(square, row, kPanel<T>, depth - k);
     }
+  }
 }
 
 // Copies of operands of dW pay when many panels meet the same rows, or many tiles the same panel.
@@ -311,8 +323,9 @@ struct Pieces {
         cols(cols),
         passes(depth <= kDepthBlock ? 1 : (depth + kDepthBlock - 1) / kDepthBlock),
         count((cols + kGroup<T> - 1) / kGroup<T> * passes) {}
-  int first_term(int piece) const { return piece % passes * kDepthBlock; }
-  int first_column(int piece) const { return piece / passes * kGroup<T>; }
+  // Most products have one piece, and a division takes as long as a tile's first terms.
+  int first_term(int piece) const { return piece == 0 ? 0 : piece % passes * kDepthBlock; }
+  int first_column(int piece) const { return piece == 0 ? 0 : piece / passes * kGroup<T>; }
   int terms(int piece) const {
     const int left = depth - first_term(piece);
     return left < kDepthBlock ? left : kDepthBlock;
@@ -363,6 +376,7 @@ void product_of(int rows, const T* A, std::ptrdiff_t ld_A, const Pieces<T>& piec
   for (int piece = 0; piece < pieces.count; ++piece) {
     const int k = pieces.first_term(piece), terms = pieces.terms(piece);
     const int first = pieces.first_column(piece), end = pieces.end_column(piece);
+    const bool is_first = k == 0, is_last = pieces.is_last_pass(piece);
     const int next = piece + 1 < pieces.count ? pieces.terms(piece + 1) : 0;
     const int portion = ((next + tiling.tiles - 1) / tiling.tiles + kLanes<T> - 1) & -kLanes<T>;
     const auto until = [=](int term) { return term < next ? term : next; };
@@ -382,8 +396,8 @@ void product_of(int rows, const T* A, std::ptrdiff_t ld_A, const Pieces<T>& piec
         const T* const panel =
             kCopy ? copies[piece % 2] + (j - first) * kDepthBlock : pieces.at(k, j);
         const auto& tile = tiles.of[pieces.cols - j > kLanes<T> ? 1 : 0];
-        tile[tiling.height(t) - 1](terms, a, ld_A, panel, kCopy ? kPanel<T> : pieces.B.rs, k == 0,
-                                   pieces.is_last_pass(piece), epilogue, i, j, ahead(t, j - first));
+        tile[tiling.height(t) - 1](terms, a, ld_A, panel, kCopy ? kPanel<T> : pieces.B.rs, is_first,
+                                   is_last, epilogue, i, j, ahead(t, j - first));
       }
       if constexpr (kCopy)
         pieces.copy(copies[(piece + 1) % 2], piece + 1, t * portion, until((t + 1) * portion));

@@ -217,7 +217,7 @@ def _advice(stopped: str, cost: Sequence[float], val_cost: Sequence[float], rate
     best = min(watched)
     if (
         val_cost
-        and val_cost[-1] - best > OVERFITTED * _size(watched, best)
+        and val_cost[-1] - best > OVERFITTED * _size(watched, best, best)
         and cost[-1] < min(cost[:-1], default=math.inf)
     ):
         return (
@@ -227,7 +227,7 @@ def _advice(stopped: str, cost: Sequence[float], val_cost: Sequence[float], rate
     if stopped == "epochs" and len(cost) > tail and best == watched[-1]:
         before = watched[-1 - tail]
         fall = before - best
-        if fall > STILL_FALLING * _size(watched, before):
+        if fall > STILL_FALLING * _size(watched, best, before):
             by = f"{fall / before:.2g} of itself" if best >= 0 else f"{fall:.2g}"
             return (
                 f"The cost still fell, by {by} over the last "
@@ -236,16 +236,17 @@ def _advice(stopped: str, cost: Sequence[float], val_cost: Sequence[float], rate
             )
     if len(cost) > 1 and cost[-1] > cost[0]:
         return "The cost ended above where it began: try a smaller learning_rate."
-    if tail > 2 and np.std(cost[-tail:]) > SWINGS * _size(cost, float(np.mean(cost[-tail:]))):
+    if tail > 2 and np.std(cost[-tail:]) > SWINGS * _size(
+        cost, min(cost), float(np.mean(cost[-tail:]))
+    ):
         return "The cost swings from epoch to epoch: try a smaller learning_rate or larger batches."
     return ""
 
 
-def _size(cost: Sequence[float], value: float) -> float:
+def _size(cost: Sequence[float], lowest: float, value: float) -> float:
     """What a change of the cost near `value` is measured by: one that is never below 0 by itself.
 
     That of a density or of a rate may be of any sign, and near 0 without being small. Then it is
     no less than what it usually is above its lowest.
     """
-    lowest = min(cost)
     return abs(value) if lowest >= 0 else max(abs(value), float(np.median(cost)) - lowest)
