@@ -50,9 +50,9 @@ struct ExactEpilogue {
   }
 };
 
-// C = A B, (rows x cols) without padding, from B transposed: element (k, j) at B[j * ld_B + k]. A
-// panel of B is turned around when its turn comes and is used while it is in L1; the last one comes
-// first, for its excess.
+// C = A B, (rows x cols) without padding; element (k, j) of B is at B[j * ld + k]. A panel of it is
+// turned around when its turn comes and used while it is in L1; the last one comes first, for its
+// excess.
 template <class T>
 void multiply_exactly(int rows, int depth, int cols, const T* A, const T* B, std::ptrdiff_t ld,
                       T* panel, T* C) {
