@@ -280,7 +280,7 @@ template <class T>
 void copy_panel_transposed(T* to, int depth, int cols, const T* from, std::ptrdiff_t cs) {
   constexpr int n = kLanes<T>;
   for (int j = 0; j < kPanel<T> && j < cols; j += n) {
-    if (cols - j == 1) {  // the row of ones below an even number of units
+    if (cols - j == 1) {  // such as the row of ones below whole vectors of units
       for (int k = 0; k < depth; ++k) store<T>(to + k * kPanel<T> + j, Vec<T>{from[j * cs + k]});
       return;
     }
@@ -290,8 +290,7 @@ void copy_panel_transposed(T* to, int depth, int cols, const T* from, std::ptrdi
         square[c] = j + c < cols ? load(from + (j + c) * cs + k) : Vec<T>{};
       });
       transpose<T>(square);
-      T* const row = to + k * kPanel<T> + j;
-      store_square<T>(square, row, kPanel<T>, depth - k);
+      store_square<T>(square, to + k * kPanel<T> + j, kPanel<T>, depth - k);
     }
   }
 }
